@@ -57,6 +57,8 @@ final class LibC {
 
     int fdatasync(int fd);
 
+    int syncfs(int fd);
+
     /** Returns the error number; errno stays as it was. */
     int posix_fallocate(int fd, @off_t long offset, @off_t long length);
   }

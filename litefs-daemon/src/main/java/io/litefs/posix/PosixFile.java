@@ -170,6 +170,16 @@ public final class PosixFile implements Closeable {
     }
   }
 
+  /** Everything written to the filesystem that holds this file is durable when this returns. */
+  public void syncfs() throws ErrnoException {
+    enter();
+    try {
+      check(LibC.CALLS.syncfs(fd), "syncfs");
+    } finally {
+      leave();
+    }
+  }
+
   /** Reserves disk space for the range and extends the file to its end if it is shorter; existing bytes stay (posix_fallocate(3)). */
   public void allocate(long offset, long length) throws ErrnoException {
     enter();
