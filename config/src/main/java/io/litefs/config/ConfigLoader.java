@@ -1,6 +1,7 @@
 package io.litefs.config;
 
 import java.io.IOException;
+import java.io.StringReader;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.nio.charset.CharacterCodingException;
@@ -84,7 +85,7 @@ public final class ConfigLoader {
   /** The node tree, or null for an empty document. */
   private static Node compose(String yaml, Problems problems) throws ConfigException {
     try {
-      return new Yaml(new SafeConstructor(new LoaderOptions())).compose(new java.io.StringReader(yaml));
+      return new Yaml(new SafeConstructor(new LoaderOptions())).compose(new StringReader(yaml));
     } catch (MarkedYAMLException e) {
       int line = e.getProblemMark() != null ? e.getProblemMark().getLine() : 0;
       problems.add(line, "", "is not valid YAML: " + oneLine(e.getProblem()));

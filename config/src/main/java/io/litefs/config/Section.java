@@ -135,7 +135,7 @@ final class Section {
   /** A duration of more than zero. */
   Duration positiveDuration(String key, Duration def) {
     Duration duration = duration(key, def);
-    if (duration.isZero() && !def.isZero()) {
+    if (duration.isZero()) {
       problem(key, "is 0; more than 0 is allowed");
       return def;
     }

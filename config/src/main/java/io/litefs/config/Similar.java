@@ -16,7 +16,7 @@ final class Similar {
     int bestEdits = MAX_EDITS + 1;
     for (String key : keys) {
       int edits = edits(wanted, plain(key));
-      if (edits < bestEdits && edits < key.length() / 2) {
+      if (edits < bestEdits && 2 * edits < key.length()) {
         best = key;
         bestEdits = edits;
       }
