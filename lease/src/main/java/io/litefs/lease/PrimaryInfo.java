@@ -1,0 +1,17 @@
+package io.litefs.lease;
+
+import java.net.URI;
+import java.util.Objects;
+
+/**
+ * What a holder of the lease tells the other nodes about itself.
+ *
+ * @param hostname its name for people, in {@code .primary} and in answers; not empty
+ * @param advertiseUrl base URL of its API, without a slash at the end
+ */
+public record PrimaryInfo(String hostname, URI advertiseUrl) {
+  public PrimaryInfo {
+    Objects.requireNonNull(hostname, "hostname");
+    Objects.requireNonNull(advertiseUrl, "advertiseUrl");
+  }
+}
