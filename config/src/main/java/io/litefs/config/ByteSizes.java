@@ -5,7 +5,10 @@ import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Sizes in bytes: {@code 64MB}, {@code 1.5 GiB}, {@code 0}. KB, MB, GB, TB count in thousands, KiB ... TiB in 1024s. */
+/**
+ * Sizes in bytes: {@code 64MB}, {@code 1.5 GiB}, {@code 0}. KB, MB, GB, TB count in thousands, KiB
+ * ... TiB in 1024s.
+ */
 final class ByteSizes {
   private static final Pattern SIZE = Pattern.compile("([0-9]+(?:\\.[0-9]+)?) ?([a-z]*)");
 

@@ -3,8 +3,8 @@ package io.litefs.config;
 import java.util.List;
 
 /**
- * A configuration that cannot be used. The message has one line per problem, in the order of the file: {@code file:line: key:
- * what is wrong; what is allowed}.
+ * A configuration that cannot be used. The message has one line per problem, in the order of the
+ * file: {@code file:line: key: what is wrong; what is allowed}.
  */
 public final class ConfigException extends Exception {
   private static final long serialVersionUID = 1L;

@@ -40,8 +40,8 @@ public final class ConfigLoader {
   }
 
   /**
-   * Where the configuration is, if no file is named: {@code litefs.yml} in the working directory, in the home directory
-   * ({@code HOME} of {@code env}), in {@code /etc}; the first that exists.
+   * Where the configuration is, if no file is named: {@code litefs.yml} in the working directory,
+   * in the home directory ({@code HOME} of {@code env}), in {@code /etc}; the first that exists.
    */
   public static Optional<Path> search(Map<String, String> env) {
     List<Path> directories = new ArrayList<>();
@@ -91,7 +91,10 @@ public final class ConfigLoader {
       problems.add(line, "", "is not valid YAML: " + oneLine(e.getProblem()));
     } catch (ReaderException e) {
       long line = yaml.codePoints().limit(e.getPosition()).filter(c -> c == '\n').count();
-      problems.add((int) line, "", String.format("has the character U+%04X, which YAML forbids", e.getCodePoint()));
+      problems.add(
+          (int) line,
+          "",
+          String.format("has the character U+%04X, which YAML forbids", e.getCodePoint()));
     } catch (YAMLException e) {
       problems.add(0, "", "is not valid YAML: " + oneLine(e.getMessage()));
     }

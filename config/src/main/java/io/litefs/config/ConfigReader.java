@@ -27,7 +27,10 @@ final class ConfigReader {
     this.machineName = machineName;
   }
 
-  /** Reads the tree; {@code root} null is an empty file. What is wrong is in the problems afterwards. */
+  /**
+   * Reads the tree; {@code root} null is an empty file. What is wrong is in the problems
+   * afterwards.
+   */
   LitefsConfig read(Node root) {
     Section top = new Section(problems, "", root);
     FuseConfig fuse = fuse(open(top, "fuse"));
@@ -80,7 +83,11 @@ final class ConfigReader {
         }
       } else {
         problems.add(
-            item, "exec", "has " + Section.kind(item) + " in it; commands, or cmd: with if-candidate:, are allowed");
+            item,
+            "exec",
+            "has "
+                + Section.kind(item)
+                + " in it; commands, or cmd: with if-candidate:, are allowed");
       }
     }
     return commands;
@@ -118,7 +125,8 @@ final class ConfigReader {
     List<String> databases = databaseNames(proxy, "db", proxy.stringOrStrings("db"));
     if (addr.isPresent() && !proxy.has("target")) {
       proxy.problem(
-          "target", "is missing; give the application's address, or remove proxy.addr to have no proxy");
+          "target",
+          "is missing; give the application's address, or remove proxy.addr to have no proxy");
     }
     if (addr.isPresent() && target.isEmpty()) {
       addr = Optional.empty(); // an empty target switches the proxy off
@@ -197,7 +205,8 @@ final class ConfigReader {
         consul.problem("url", "is missing; give Consul's address, as in http://127.0.0.1:8500");
       }
       if (key.isEmpty()) {
-        consul.problem("key", "is missing; give a key of its own to each cluster, as in myapp/primary");
+        consul.problem(
+            "key", "is missing; give a key of its own to each cluster, as in myapp/primary");
       }
       if (ttl.compareTo(CONSUL_MIN_TTL) < 0 || ttl.compareTo(CONSUL_MAX_TTL) > 0) {
         consul.problem("ttl", "is out of range; Consul allows 10s to 24h");
@@ -247,7 +256,11 @@ final class ConfigReader {
     Path mount = fuse.dir().toAbsolutePath().normalize();
     if (path.toAbsolutePath().normalize().startsWith(mount)) {
       section.problem(
-          key, path + " is inside the mount point " + fuse.dir() + " (fuse.dir); choose a place outside");
+          key,
+          path
+              + " is inside the mount point "
+              + fuse.dir()
+              + " (fuse.dir); choose a place outside");
     }
   }
 
@@ -255,7 +268,10 @@ final class ConfigReader {
     for (String name : names) {
       if (name.indexOf('/') >= 0) {
         section.problem(
-            key, "'" + name + "' is no database; write the name of the file in the mount, without a directory");
+            key,
+            "'"
+                + name
+                + "' is no database; write the name of the file in the mount, without a directory");
       }
     }
     return names;

@@ -6,7 +6,9 @@ import java.time.Duration;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Durations as Go writes them: {@code 10m}, {@code 1h30m}, {@code 1.5s}, {@code 500ms}, {@code 0}. */
+/**
+ * Durations as Go writes them: {@code 10m}, {@code 1h30m}, {@code 1.5s}, {@code 500ms}, {@code 0}.
+ */
 final class Durations {
   private static final Pattern PART =
       Pattern.compile("([0-9]+\\.?[0-9]*|\\.[0-9]+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)");

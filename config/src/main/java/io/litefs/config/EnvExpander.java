@@ -7,9 +7,10 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Replaces variables in the text of a configuration, before it is parsed: {@code $NAME} and {@code ${NAME}} by the
- * variable's value (nothing if it is not set), {@code ${NAME == "x"}}, {@code ${NAME != 'x'}} and {@code ${NAME == OTHER}} by
- * {@code true} or {@code false}, {@code $$} by a dollar sign. Any other dollar sign stays.
+ * Replaces variables in the text of a configuration, before it is parsed: {@code $NAME} and {@code
+ * ${NAME}} by the variable's value (nothing if it is not set), {@code ${NAME == "x"}}, {@code
+ * ${NAME != 'x'}} and {@code ${NAME == OTHER}} by {@code true} or {@code false}, {@code $$} by a
+ * dollar sign. Any other dollar sign stays.
  */
 final class EnvExpander {
   private static final String NAME = "[A-Za-z_][A-Za-z0-9_]*";
@@ -26,7 +27,10 @@ final class EnvExpander {
     this.problems = problems;
   }
 
-  /** The expanded text. A value may contain line ends, so each line of it knows the line that it came from. */
+  /**
+   * The expanded text. A value may contain line ends, so each line of it knows the line that it
+   * came from.
+   */
   record Expanded(String text, List<Integer> sourceLines) {}
 
   Expanded expand(String text) {

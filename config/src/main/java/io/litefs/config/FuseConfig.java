@@ -6,8 +6,8 @@ import java.nio.file.Path;
  * The mount.
  *
  * @param dir mount point (default {@code /litefs})
- * @param allowOther whether other users than the daemon's may use the mount (default false); needs {@code user_allow_other}
- *     in {@code /etc/fuse.conf} unless the daemon runs as root
+ * @param allowOther whether other users than the daemon's may use the mount (default false); needs
+ *     {@code user_allow_other} in {@code /etc/fuse.conf} unless the daemon runs as root
  * @param debug whether every request is logged (default false)
  */
 public record FuseConfig(Path dir, boolean allowOther, boolean debug) {

@@ -4,10 +4,11 @@ import java.net.InetSocketAddress;
 import java.util.Objects;
 
 /**
- * A TCP address as it is written in a configuration: {@code host:port}, {@code :port}, {@code [v6 address]:port}.
+ * A TCP address as it is written in a configuration: {@code host:port}, {@code :port}, {@code [v6
+ * address]:port}.
  *
- * @param host name or address without brackets; empty means every address of this machine when listening, and {@code
- *     localhost} when connecting
+ * @param host name or address without brackets; empty means every address of this machine when
+ *     listening, and {@code localhost} when connecting
  * @param port 0 to 65535; 0 lets the system choose when listening
  */
 public record HostPort(String host, int port) {
@@ -35,7 +36,8 @@ public record HostPort(String host, int port) {
       throw new IllegalArgumentException("an IPv6 address goes into brackets, as in [::1]:20202");
     }
     if (host.indexOf('/') >= 0 || host.indexOf(' ') >= 0) {
-      throw new IllegalArgumentException("is no address; write host:port without http:// or a path");
+      throw new IllegalArgumentException(
+          "is no address; write host:port without http:// or a path");
     }
     String port = text.substring(colon + 1);
     if (!port.matches("[0-9]{1,5}") || Integer.parseInt(port) > 65535) {

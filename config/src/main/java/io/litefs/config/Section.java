@@ -22,9 +22,9 @@ import org.yaml.snakeyaml.nodes.SequenceNode;
 import org.yaml.snakeyaml.nodes.Tag;
 
 /**
- * One mapping of the file, read key by key. A value that is missing, null or an empty string gives the default; a bad one
- * is noted and gives the default too, so that reading goes on and finds the other problems. {@link #finish} notes the keys
- * that nobody asked for.
+ * One mapping of the file, read key by key. A value that is missing, null or an empty string gives
+ * the default; a bad one is noted and gives the default too, so that reading goes on and finds the
+ * other problems. {@link #finish} notes the keys that nobody asked for.
  */
 final class Section {
   private final Problems problems;
@@ -90,8 +90,7 @@ final class Section {
     }
     boolean quoted = value instanceof ScalarNode s && s.getValue().matches("true|false");
     problem(
-        key,
-        "is " + kind(value) + "; allowed: true, false" + (quoted ? ", without quotes" : ""));
+        key, "is " + kind(value) + "; allowed: true, false" + (quoted ? ", without quotes" : ""));
     return def;
   }
 
@@ -125,7 +124,8 @@ final class Section {
             text -> {
               Duration duration = Durations.parse(text);
               if (duration.isNegative()) {
-                throw new IllegalArgumentException("'" + text + "' is negative; 0 or more is allowed");
+                throw new IllegalArgumentException(
+                    "'" + text + "' is negative; 0 or more is allowed");
               }
               return duration;
             })
@@ -227,7 +227,10 @@ final class Section {
         : string(key).map(List::of).orElse(List.of());
   }
 
-  /** The items of a list of mappings or strings, or the one value that is no list; empty if it is missing. */
+  /**
+   * The items of a list of mappings or strings, or the one value that is no list; empty if it is
+   * missing.
+   */
   List<Node> items(String key) {
     Node value = value(key);
     if (value == null) {

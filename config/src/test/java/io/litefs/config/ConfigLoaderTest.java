@@ -201,7 +201,8 @@ class ConfigLoaderTest {
                     LeaseConfig.OnTimeout.FAIL),
                 new BackupConfig(Optional.of(Path.of("/backup"))),
                 new LogConfig(LogConfig.Format.JSON, false, true),
-                new TracingConfig(false, Optional.of(Path.of("/var/log/t.log")), 1 << 20, 0, false)));
+                new TracingConfig(
+                    false, Optional.of(Path.of("/var/log/t.log")), 1 << 20, 0, false)));
   }
 
   @Test
@@ -235,14 +236,16 @@ class ConfigLoaderTest {
   void takesTheSnapshotTimeoutFromTheRetention() throws ConfigException {
     assertThat(parse("data: {retention: 3m}").http().snapshotTimeout())
         .isEqualTo(Duration.ofMinutes(3));
-    assertThat(parse("{data: {retention: 3m}, http: {snapshot-timeout: 0}}").http().snapshotTimeout())
+    assertThat(
+            parse("{data: {retention: 3m}, http: {snapshot-timeout: 0}}").http().snapshotTimeout())
         .isEqualTo(Duration.ofMinutes(3));
   }
 
   @Test
   void takesThePrimarysNameFromItsUrlOnAStaticReplica() throws ConfigException {
     LeaseConfig lease =
-        parse("lease: {type: static, candidate: false, advertise-url: \"http://db1:20202\"}").lease();
+        parse("lease: {type: static, candidate: false, advertise-url: \"http://db1:20202\"}")
+            .lease();
     assertThat(lease.hostname()).isEqualTo("db1");
     assertThat(lease.advertiseUrl()).isEqualTo(URI.create("http://db1:20202"));
   }
@@ -250,7 +253,9 @@ class ConfigLoaderTest {
   @Test
   void makesTheAdvertisedUrlFromHostnameAndPort() throws ConfigException {
     assertThat(
-            parse("{http: {addr: \":9\"}, lease: {type: static, hostname: db1}}").lease().advertiseUrl())
+            parse("{http: {addr: \":9\"}, lease: {type: static, hostname: db1}}")
+                .lease()
+                .advertiseUrl())
         .isEqualTo(URI.create("http://db1:9"));
   }
 

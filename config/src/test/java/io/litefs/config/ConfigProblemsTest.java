@@ -112,7 +112,9 @@ class ConfigProblemsTest {
                 """))
         .satisfiesExactly(
             first -> assertThat(first).startsWith("litefs.yml:3: log.format: "),
-            second -> assertThat(second).isEqualTo("litefs.yml:6: fuse.dir: is here twice; keep one of them"),
+            second ->
+                assertThat(second)
+                    .isEqualTo("litefs.yml:6: fuse.dir: is here twice; keep one of them"),
             third -> assertThat(third).startsWith("litefs.yml:9: data.durability: "),
             fourth -> assertThat(fourth).startsWith("litefs.yml:10: data.retention: "));
   }

@@ -37,7 +37,9 @@ class DurationsTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"", "-", "1", "1.5", "m", ".s", "1d", "1 m", "1m ", "1m30", "1e3s", "1M", "--1m", "ten"})
+      strings = {
+        "", "-", "1", "1.5", "m", ".s", "1d", "1 m", "1m ", "1m30", "1e3s", "1M", "--1m", "ten"
+      })
   void refusesWhatGoRefuses(String text) {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> Durations.parse(text))

@@ -11,7 +11,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class EnvExpanderTest {
   private static final Map<String, String> ENV =
-      Map.of("REGION", "lhr", "PRIMARY", "lhr", "OTHER", "ord", "EMPTY", "", "_x1", "y", "TWO", "a\nb");
+      Map.of(
+          "REGION", "lhr", "PRIMARY", "lhr", "OTHER", "ord", "EMPTY", "", "_x1", "y", "TWO",
+          "a\nb");
 
   private static String expand(String text) throws ConfigException {
     Problems problems = new Problems("litefs.yml");
@@ -53,8 +55,15 @@ class EnvExpanderTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "${REGION", "${}", "${REGION:-x}", "${REGION = 'x'}", "${'x' == REGION}", "${A == 'x}",
-        "${A == B == C}", "${1A}", "${A < B}"
+        "${REGION",
+        "${}",
+        "${REGION:-x}",
+        "${REGION = 'x'}",
+        "${'x' == REGION}",
+        "${A == 'x}",
+        "${A == B == C}",
+        "${1A}",
+        "${A < B}"
       })
   void refusesWhatItDoesNotUnderstand(String text) {
     assertThatExceptionOfType(ConfigException.class)

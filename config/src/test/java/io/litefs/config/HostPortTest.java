@@ -26,8 +26,18 @@ class HostPortTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "localhost", "20202", "", "host:", "host:x", "host:65536", "host:-1", "::1:80",
-        "http://host:80", "host:80/", "a b:1", "host:999999"
+        "localhost",
+        "20202",
+        "",
+        "host:",
+        "host:x",
+        "host:65536",
+        "host:-1",
+        "::1:80",
+        "http://host:80",
+        "host:80/",
+        "a b:1",
+        "host:999999"
       })
   void refusesAnythingElse(String text) {
     assertThatIllegalArgumentException().isThrownBy(() -> HostPort.parse(text));

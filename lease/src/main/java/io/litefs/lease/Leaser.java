@@ -5,25 +5,26 @@ import java.time.Duration;
 import java.util.Optional;
 
 /**
- * One node's access to the cluster's lease. Thread-safe. Calls may wait for the network, each for a bounded time; none is
- * made while a lock is held that a commit needs.
+ * One node's access to the cluster's lease. Thread-safe. Calls may wait for the network, each for a
+ * bounded time; none is made while a lock is held that a commit needs.
  *
- * <p>An {@link IOException} means that the lease's keeper could not be asked: nothing is known then, neither that the lease
- * is free nor that it is held. Its message names the keeper and the reason, on one line.
+ * <p>An {@link IOException} means that the lease's keeper could not be asked: nothing is known
+ * then, neither that the lease is free nor that it is held. Its message names the keeper and the
+ * reason, on one line.
  */
 public interface Leaser extends AutoCloseable {
 
   /**
    * Tries once to get the lease.
    *
-   * @return the lease; empty if another node holds it, or may still believe that it does, or if this node is not allowed to
-   *     hold it
+   * @return the lease; empty if another node holds it, or may still believe that it does, or if
+   *     this node is not allowed to hold it
    */
   Optional<Lease> acquire() throws IOException;
 
   /**
-   * Takes over a lease that its holder has handed to this node with {@link Lease#handOff}. From then on the lease names this
-   * node as the primary.
+   * Takes over a lease that its holder has handed to this node with {@link Lease#handOff}. From
+   * then on the lease names this node as the primary.
    *
    * @param leaseId what {@code handOff} returned there
    * @throws LeaseException if the lease with this id has ended; another node may hold one by now
@@ -42,17 +43,24 @@ public interface Leaser extends AutoCloseable {
   Optional<PrimaryInfo> awaitPrimaryOtherThan(Optional<PrimaryInfo> known, Duration timeout)
       throws IOException, InterruptedException;
 
-  /** The cluster's id as it is kept with the lease; empty if none was, or if this kind of lease keeps none. */
+  /**
+   * The cluster's id as it is kept with the lease; empty if none was, or if this kind of lease
+   * keeps none.
+   */
   Optional<String> clusterId() throws IOException;
 
   /**
-   * Keeps {@code proposed} as the cluster's id unless there is one already. Called by the holder of the lease.
+   * Keeps {@code proposed} as the cluster's id unless there is one already. Called by the holder of
+   * the lease.
    *
    * @return the cluster's id from now on, which is another than {@code proposed} if there was one
    */
   String establishClusterId(String proposed) throws IOException;
 
-  /** Frees what this holds on this machine and ends waits. A lease in hand is not given back: close that first. */
+  /**
+   * Frees what this holds on this machine and ends waits. A lease in hand is not given back: close
+   * that first.
+   */
   @Override
   void close();
 }

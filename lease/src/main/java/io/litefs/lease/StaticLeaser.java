@@ -6,8 +6,9 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A lease that the configuration has given away for ever: the one candidate is the primary, all other nodes know its address.
- * Nothing keeps two nodes from both being configured as the candidate; there is no cluster id to notice it by.
+ * A lease that the configuration has given away for ever: the one candidate is the primary, all
+ * other nodes know its address. Nothing keeps two nodes from both being configured as the
+ * candidate; there is no cluster id to notice it by.
  */
 public final class StaticLeaser implements Leaser {
   private final boolean candidate;
@@ -58,7 +59,10 @@ public final class StaticLeaser implements Leaser {
     return Optional.empty();
   }
 
-  /** Always {@code proposed}: each node keeps the id in its own data directory, replicas adopt the primary's. */
+  /**
+   * Always {@code proposed}: each node keeps the id in its own data directory, replicas adopt the
+   * primary's.
+   */
   @Override
   public String establishClusterId(String proposed) {
     return proposed;

@@ -13,8 +13,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 class StaticLeaserTest {
-  private static final PrimaryInfo PRIMARY =
-      new PrimaryInfo("db1", URI.create("http://db1:20202"));
+  private static final PrimaryInfo PRIMARY = new PrimaryInfo("db1", URI.create("http://db1:20202"));
 
   @Test
   void givesTheCandidateALeaseThatDoesNotEnd() throws IOException {
@@ -66,7 +65,8 @@ class StaticLeaserTest {
   @Test
   void keepsNoClusterId() throws IOException {
     try (Leaser leaser = new StaticLeaser(true, PRIMARY)) {
-      assertThat(leaser.establishClusterId("LFSC0123456789ABCDEF")).isEqualTo("LFSC0123456789ABCDEF");
+      assertThat(leaser.establishClusterId("LFSC0123456789ABCDEF"))
+          .isEqualTo("LFSC0123456789ABCDEF");
       assertThat(leaser.clusterId()).isEmpty();
     }
   }

@@ -21,8 +21,8 @@ public interface PrimaryLocator {
   Optional<Primary> primary();
 
   /**
-   * Completes with the primary as soon as one is known (at once if one is), or empty when {@code timeout} has passed. Completes
-   * on any thread, which must not be blocked; never exceptionally.
+   * Completes with the primary as soon as one is known (at once if one is), or empty when {@code
+   * timeout} has passed. Completes on any thread, which must not be blocked; never exceptionally.
    */
   CompletionStage<Optional<Primary>> await(Duration timeout);
 }
