@@ -1,0 +1,395 @@
+package io.litefs.it;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+
+/**
+ * A litefs daemon in a process of its own, with its configuration, mount point, data directory and log in one home directory.
+ * May be started and stopped many times; port and home stay.
+ *
+ * <p>System properties: {@code litefs.launcher} (default: {@code litefs} at the root of the checkout),
+ * {@code litefs.java.home} (JDK that runs the daemon; default: that of the tests), {@code litefs.it.dir} (where homes are made).
+ */
+public final class Node implements AutoCloseable {
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private final Path home;
+  private final int port;
+  private final Http http;
+  private NodeConfig config;
+  private Process process;
+  private EventStream events;
+  private long logStart;
+
+  private Node(Path home, NodeConfig config) {
+    this.home = home;
+    this.config = config;
+    this.port = freePort();
+    this.http = new Http(port);
+  }
+
+  /** A node that is not running yet. */
+  public static Node create(String name, NodeConfig config) {
+    try {
+      Path home = Commands.workDirectory(name).toRealPath();
+      Files.createDirectory(home.resolve("mount"));
+      return new Node(home, config);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  public static Node started(String name, NodeConfig config) {
+    Node node = create(name, config);
+    try {
+      return node.start();
+    } catch (Throwable e) {
+      node.close();
+      throw e;
+    }
+  }
+
+  public static int freePort() {
+    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      return socket.getLocalPort();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** The launcher's command, to which arguments are added. */
+  public static List<String> launcher() {
+    String configured = System.getProperty("litefs.launcher", "");
+    if (!configured.isEmpty()) {
+      return List.of(configured);
+    }
+    for (Path dir = Path.of("").toAbsolutePath(); dir != null; dir = dir.getParent()) {
+      Path launcher = dir.resolve("litefs");
+      if (Files.isRegularFile(launcher) && Files.isExecutable(launcher)) {
+        return List.of(launcher.toString());
+      }
+    }
+    throw new AssertionError("no launcher `litefs` above " + Path.of("").toAbsolutePath() + "; set -Dlitefs.launcher=");
+  }
+
+  /** Runs a litefs command to its end. */
+  public static Commands.Result litefs(Duration limit, String... arguments) {
+    List<String> command = new ArrayList<>(launcher());
+    command.addAll(List.of(arguments));
+    return Commands.run(limit, java.util.Map.of("JAVA_HOME", javaHome()), command);
+  }
+
+  public static String javaHome() {
+    return System.getProperty("litefs.java.home", System.getProperty("java.home"));
+  }
+
+  public NodeConfig config() {
+    return config;
+  }
+
+  /** Takes effect at the next start. */
+  public Node configure(NodeConfig newConfig) {
+    config = newConfig;
+    return this;
+  }
+
+  /** Starts the daemon and waits until it has mounted and its API answers. */
+  public Node start() {
+    launch();
+    Await.until(
+        Await.LONG,
+        () -> "node is mounted and answers; its log:\n" + log(),
+        () -> {
+          if (!process.isAlive()) {
+            throw new IllegalStateException("exit code " + process.exitValue());
+          }
+          return Mounts.isMounted(mount()) && http.get("/info").statusCode() == 200;
+        },
+        () -> !process.isAlive());
+    return this;
+  }
+
+  /** Starts the process and waits for nothing. */
+  public Node launch() {
+    if (process != null && process.isAlive()) {
+      throw new IllegalStateException("already running: " + home);
+    }
+    try {
+      Path yaml = home.resolve("litefs.yml");
+      Files.writeString(yaml, config.yaml(mount(), data(), port));
+      Path log = home.resolve("node.log");
+      logStart = Files.exists(log) ? Files.size(log) : 0;
+      List<String> command = new ArrayList<>(launcher());
+      command.addAll(List.of("mount", "-config", yaml.toString()));
+      if (!config.command.isEmpty()) {
+        command.add("--");
+        command.addAll(config.command);
+      }
+      ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+      builder.redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()));
+      builder.redirectInput(ProcessBuilder.Redirect.from(new java.io.File("/dev/null")));
+      builder.environment().put("JAVA_HOME", javaHome());
+      builder.environment().putAll(config.environment);
+      Reaper.mount(mount());
+      process = builder.start();
+      Reaper.process(process.pid());
+      return this;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Launches a daemon that is expected to give up by itself; returns its exit code and what it said. */
+  public Commands.Result launchAndAwaitExit(Duration limit) {
+    launch();
+    return new Commands.Result(awaitExit(limit), log());
+  }
+
+  public int awaitExit(Duration limit) {
+    try {
+      if (!process.waitFor(limit.toMillis(), TimeUnit.MILLISECONDS)) {
+        throw new AssertionError("daemon " + process.pid() + " still runs after " + limit + "; its log:\n" + log() + threads());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new AssertionError(e);
+    }
+    Reaper.processGone(process.pid());
+    forgetEvents();
+    return process.exitValue();
+  }
+
+  /** SIGTERM, then waits for the end; the mount must be gone by then. Returns the exit code. */
+  public int stop() {
+    process.destroy();
+    int code = awaitExit(Duration.ofSeconds(30));
+    if (Mounts.isMounted(mount())) {
+      throw new AssertionError("stopped, but still mounted: " + mount() + "; log:\n" + log());
+    }
+    Reaper.gone(mount());
+    return code;
+  }
+
+  /** SIGKILL, then waits until the process is really gone. Leaves the dead mount. */
+  public void kill() {
+    process.destroyForcibly();
+    awaitExit(Duration.ofSeconds(10));
+  }
+
+  public void signal(String name) {
+    Commands.run("kill", "-" + name, Long.toString(process.pid())).orThrow();
+  }
+
+  public boolean isRunning() {
+    return process != null && process.isAlive();
+  }
+
+  public long pid() {
+    return process.pid();
+  }
+
+  public int port() {
+    return port;
+  }
+
+  public Path home() {
+    return home;
+  }
+
+  public Path mount() {
+    return home.resolve("mount");
+  }
+
+  public Path data() {
+    return home.resolve("data");
+  }
+
+  /** A file of the mount. */
+  public Path db(String name) {
+    return mount().resolve(name);
+  }
+
+  /** A file of a database's folder in the data directory: {@code database}, {@code journal}, {@code wal}, {@code shm}, {@code ltx}. */
+  public Path backing(String db, String file) {
+    return data().resolve("dbs").resolve(db).resolve(file);
+  }
+
+  /** Names of the database's .ltx files in order; complete only after a clean stop. */
+  public List<String> ltxFiles(String db) {
+    Path dir = backing(db, "ltx");
+    if (!Files.isDirectory(dir)) {
+      return List.of();
+    }
+    try (Stream<Path> files = Files.list(dir)) {
+      return files.map(f -> f.getFileName().toString()).filter(f -> f.endsWith(".ltx")).sorted().toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  public Http http() {
+    return http;
+  }
+
+  public JsonNode info() {
+    try {
+      return JSON.readTree(http.get("/info").body());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  public Metrics metrics() {
+    return Metrics.parse(http.get("/metrics").body());
+  }
+
+  /** Requests that the mount has answered so far, in all or of the given kinds only. */
+  public java.util.Map<String, Long> requestCounts() {
+    return metrics().by("litefs_fuse_request_count", "op");
+  }
+
+  /** The log since the last start. */
+  public String log() {
+    try (RandomAccessFile file = new RandomAccessFile(home.resolve("node.log").toFile(), "r")) {
+      file.seek(logStart);
+      byte[] bytes = new byte[(int) (file.length() - logStart)];
+      file.readFully(bytes);
+      return new String(bytes, StandardCharsets.UTF_8);
+    } catch (IOException e) {
+      return "(no log: " + e.getMessage() + ")";
+    }
+  }
+
+  /** Stack dump of the daemon, for failures; empty if it does not answer. */
+  private String threads() {
+    Commands.Result dump =
+        Commands.run(Duration.ofSeconds(20), java.util.Map.of(), List.of("timeout", "10", javaHome() + "/bin/jstack", Long.toString(pid())));
+    return dump.exitCode() == 0 ? dump.output() : "";
+  }
+
+  /** The position as the mount's {@code <db>-pos} shows it. */
+  public Position pos(String db) {
+    try {
+      return Position.parse(Files.readString(db(db + "-pos")));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Waits until this node shows exactly {@code pos}; woken by the node's events. */
+  public void awaitPos(String db, Position pos) {
+    awaitPos(db, pos, Await.LONG);
+  }
+
+  public void awaitPos(String db, Position pos, Duration limit) {
+    long deadline = System.nanoTime() + limit.toNanos();
+    Position last = null;
+    while (true) {
+      EventStream stream = events();
+      int seen = stream.count();
+      try {
+        last = pos(db);
+      } catch (UncheckedIOException e) {
+        last = null;
+      }
+      if (pos.equals(last)) {
+        return;
+      }
+      if (System.nanoTime() > deadline) {
+        throw new AssertionError(db + " is at " + last + " and not at " + pos + " after " + limit + "; log:\n" + log() + threads());
+      }
+      // The limit here only matters for a change of which no event tells, such as a database that vanishes.
+      stream.awaitMoreThan(seen, 100);
+    }
+  }
+
+  private synchronized EventStream events() {
+    if (events == null || events.ended()) {
+      events = new EventStream(http);
+    }
+    return events;
+  }
+
+  private synchronized void forgetEvents() {
+    if (events != null) {
+      events.close();
+      events = null;
+    }
+  }
+
+  /** Resident set of the daemon in bytes. */
+  public long residentBytes() {
+    try {
+      for (String line : Files.readAllLines(Path.of("/proc", Long.toString(pid()), "status"))) {
+        if (line.startsWith("VmRSS:")) {
+          return Long.parseLong(line.replaceAll("\\D", "")) * 1024;
+        }
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    throw new AssertionError("no VmRSS of " + pid());
+  }
+
+  /** Downloads the database through {@code GET /export}. */
+  public DatabaseImage export(String db) {
+    try {
+      Path file = Files.createTempFile(home, "export-", ".db");
+      var response = http.download("/export?name=" + Http.encode(db), file);
+      if (response.statusCode() != 200) {
+        throw new AssertionError("export of " + db + ": " + response.statusCode() + ' ' + Files.readString(file));
+      }
+      return new DatabaseImage(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Writes bytes to a file of the mount as {@code cat >} does. */
+  public void write(String name, byte[] bytes) throws IOException {
+    Files.write(db(name), bytes, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE);
+  }
+
+  /** Ends the daemon in any way and removes what it left. */
+  @Override
+  public void close() {
+    if (process != null && process.isAlive()) {
+      process.destroy();
+      try {
+        if (!process.waitFor(15, TimeUnit.SECONDS)) {
+          process.descendants().forEach(ProcessHandle::destroyForcibly);
+          process.destroyForcibly();
+          process.waitFor(10, TimeUnit.SECONDS);
+        }
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        process.destroyForcibly();
+      }
+    }
+    forgetEvents();
+    if (process != null) {
+      Reaper.processGone(process.pid());
+    }
+    Mounts.unmountIfMounted(mount());
+    Reaper.gone(mount());
+    if (!Mounts.isMounted(mount()) && !Boolean.getBoolean("litefs.it.keep")) {
+      Commands.run("rm", "-rf", home.toString());
+      Reaper.gone(home);
+    }
+  }
+}
