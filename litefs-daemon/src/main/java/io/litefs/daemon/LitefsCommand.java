@@ -1,0 +1,40 @@
+package io.litefs.daemon;
+
+import io.litefs.daemon.client.ExitCode;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
+
+/** The command without a subcommand: it only explains itself. */
+@Command(
+    name = "litefs",
+    description = "Mounts a directory whose SQLite databases are replicated to other nodes.",
+    subcommands = {
+      MountCommand.class,
+      ImportCommand.class,
+      ExportCommand.class,
+      DemoCommand.class,
+      VersionCommand.class
+    },
+    synopsisSubcommandLabel = "COMMAND",
+    footer = {
+      "",
+      "'litefs COMMAND --help' tells more. Long options may be written with one dash or two.",
+      "Try it: 'litefs demo' starts a primary and a replica on this machine."
+    },
+    exitCodeListHeading = "%nExit codes:%n",
+    exitCodeList = {ExitCode.HELP_OK, ExitCode.HELP_FAILURE, ExitCode.HELP_USAGE})
+final class LitefsCommand implements Runnable {
+
+  @Mixin CommonOptions common;
+
+  @Spec CommandSpec spec;
+
+  @Override
+  public void run() {
+    throw new CommandLine.ParameterException(
+        spec.commandLine(), "no command given; commands are " + String.join(", ", spec.subcommands().keySet()));
+  }
+}
