@@ -7,8 +7,8 @@ import java.nio.ByteBuffer;
 import java.util.Set;
 
 /**
- * What a primary offers to its replicas. Implemented by the daemon's store. Methods may block on disk and are called on
- * the threads of the streams, never on an event loop.
+ * What a primary offers to its replicas. Implemented by the daemon's store. Methods may block on
+ * disk and are called on the threads of the streams, never on an event loop.
  */
 public interface ChangeSource {
 
@@ -22,21 +22,29 @@ public interface ChangeSource {
   Pos position(String database);
 
   /**
-   * The transaction that follows {@code after}: a file whose min TXID is {@code after.txid + 1} and whose pre-apply checksum is
-   * {@code after.checksum}. Null if there is no such file (it was removed by retention, or history differs): a snapshot is due then.
+   * The transaction that follows {@code after}: a file whose min TXID is {@code after.txid + 1} and
+   * whose pre-apply checksum is {@code after.checksum}. Null if there is no such file (it was
+   * removed by retention, or history differs): a snapshot is due then.
    */
   LtxFile next(String database, Pos after) throws IOException;
 
-  /** The database as of one position, as an LTX snapshot (min TXID 1). Null if it is gone or dropped. */
+  /**
+   * The database as of one position, as an LTX snapshot (min TXID 1). Null if it is gone or
+   * dropped.
+   */
   LtxFile snapshot(String database) throws IOException;
 
   /**
-   * Calls {@code listener} after each change of a position, of the set of databases, or of the role; quickly, on the committing thread. It must not
-   * block (release a semaphore, signal a condition).
+   * Calls {@code listener} after each change of a position, of the set of databases, or of the
+   * role; quickly, on the committing thread. It must not block (release a semaphore, signal a
+   * condition).
    */
   Closeable onChange(Runnable listener);
 
-  /** An LTX file that is being sent. Its bytes are those on disk; it stays readable when retention removes the name. */
+  /**
+   * An LTX file that is being sent. Its bytes are those on disk; it stays readable when retention
+   * removes the name.
+   */
   interface LtxFile extends Closeable {
     /** The position after it. */
     Pos pos();

@@ -2,7 +2,10 @@ package io.litefs.replication;
 
 import java.io.IOException;
 
-/** The two ends must not replicate with each other; trying again soon is of no use, but the process goes on. */
+/**
+ * The two ends must not replicate with each other; trying again soon is of no use, but the process
+ * goes on.
+ */
 public class StreamRefusedException extends IOException {
   public StreamRefusedException(String message) {
     super(message);

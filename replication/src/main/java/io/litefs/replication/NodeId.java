@@ -1,0 +1,33 @@
+package io.litefs.replication;
+
+import java.util.OptionalLong;
+
+/** The random 64-bit id of a node as text: 16 upper-case hex digits, header {@code Litefs-Id}. */
+public final class NodeId {
+
+  /** Header with the id of the node that sends it. */
+  public static final String HEADER = "Litefs-Id";
+
+  /** Header with the id of the cluster that the node belongs to. */
+  public static final String CLUSTER_HEADER = "Litefs-Cluster-Id";
+
+  private NodeId() {}
+
+  /** The text form. */
+  public static String format(long id) {
+    return String.format("%016X", id);
+  }
+
+  /** Reads 16 hex digits of either case; empty if {@code text} is null or anything else. */
+  public static OptionalLong parse(String text) {
+    if (text == null || text.length() != 16) {
+      return OptionalLong.empty();
+    }
+    for (int i = 0; i < 16; i++) {
+      if (Character.digit(text.charAt(i), 16) < 0 || text.charAt(i) > 'f') {
+        return OptionalLong.empty();
+      }
+    }
+    return OptionalLong.of(Long.parseUnsignedLong(text, 16));
+  }
+}

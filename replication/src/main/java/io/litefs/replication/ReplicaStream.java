@@ -1,0 +1,413 @@
+package io.litefs.replication;
+
+import io.litefs.ltx.Pos;
+import io.litefs.replication.ChangeSource.LtxFile;
+import io.netty.buffer.ByteBuf;
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.time.Instant;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+
+/**
+ * The stream to one replica. {@link #run} is its thread: it sends what each database lacks,
+ * database after database, until none lacks anything, and sleeps until {@link #signal}. A commit
+ * costs the committing thread no more than waking it. Heartbeats come from the timer's thread in
+ * between.
+ */
+final class ReplicaStream {
+
+  /** Bytes of one database before the next has its turn. */
+  private static final long TURN = 1024 * 1024;
+
+  private static final long LATER_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+
+  private final ChangeSource source;
+  private final Exchange exchange;
+  private final OutputStream out;
+  private final StreamFrameWriter frames;
+  private final Set<String> filter;
+  private final StreamHandler.Options options;
+  private final Consumer<FrameKind> counter;
+
+  private final long nodeId;
+  private final Instant since = Instant.now();
+  private final Map<String, Pos> sent = new ConcurrentHashMap<>();
+  private volatile boolean ready;
+  private volatile long bytesSent;
+
+  /** Held while frames are written, so that a heartbeat never falls into an LTX file. */
+  private final ReentrantLock writing = new ReentrantLock();
+
+  private volatile long lastFrameNanos = System.nanoTime();
+
+  /** The primary's time at which the replica had been sent everything. */
+  private volatile long upToDateMillis;
+
+  /** Whether the thread found nothing more to send and sleeps. */
+  private volatile boolean idle;
+
+  private final AtomicBoolean signalled = new AtomicBoolean();
+  private volatile Thread sender;
+  private volatile boolean closing;
+  private volatile boolean gone;
+  private volatile long demotedNanos;
+  private final CountDownLatch ended = new CountDownLatch(1);
+  private final HandoffSlot handoff = new HandoffSlot();
+
+  /** What is known of one database; the thread's own. */
+  private static final class Progress {
+    /** Where the replica will be, ZERO if it has nothing. */
+    Pos replica = Pos.ZERO;
+
+    /** The source's position at which a drop frame settled the matter; null if none did. */
+    Pos droppedAt;
+
+    /** Whether the replica has, as far as we know, a database of this name. */
+    boolean exists;
+  }
+
+  private final Map<String, Progress> databases = new TreeMap<>();
+
+  ReplicaStream(
+      ChangeSource source,
+      Exchange exchange,
+      OutputStream out,
+      long nodeId,
+      Map<String, Pos> positions,
+      Set<String> filter,
+      StreamHandler.Options options,
+      Consumer<FrameKind> counter) {
+    this.source = source;
+    this.exchange = exchange;
+    this.out = out;
+    this.frames = new StreamFrameWriter(out);
+    this.nodeId = nodeId;
+    this.filter = filter;
+    this.options = options;
+    this.counter = counter;
+    positions.forEach(
+        (name, pos) -> {
+          if (wanted(name)) {
+            Progress progress = new Progress();
+            progress.replica = pos;
+            progress.exists = true;
+            databases.put(name, progress);
+            sent.put(name, pos);
+          }
+        });
+  }
+
+  private boolean wanted(String database) {
+    return filter.isEmpty() || filter.contains(database);
+  }
+
+  /** Streams until the node is no longer primary, the replica has gone or {@link #close}. */
+  void run() throws IOException {
+    sender = Thread.currentThread();
+    ByteBuf buffer = Buffers.ALLOCATOR.directBuffer(BodyOutput.BUFFER, BodyOutput.BUFFER);
+    try (Closeable subscription = source.onChange(this::signal)) {
+      out.flush(); // The headers tell the replica that it is connected.
+      Map<String, Pos> awaited = new HashMap<>();
+      for (String name : source.databases()) {
+        Pos pos = source.position(name);
+        if (wanted(name) && pos != null) {
+          awaited.put(name, pos);
+        }
+      }
+      ByteBuffer chunk = buffer.nioBuffer(0, BodyOutput.BUFFER);
+      while (!gone) {
+        signalled.set(false);
+        if (closing || !source.isPrimary()) {
+          end();
+          return;
+        }
+        boolean lacking = pass(chunk);
+        if (!ready) {
+          ready = reached(awaited);
+          if (ready) {
+            send(new StreamFrame.Ready(), "", "ready");
+            heartbeatNow();
+          }
+        }
+        if (!lacking) {
+          upToDateMillis = signalled.get() ? upToDateMillis : System.currentTimeMillis();
+          if (handOver()) {
+            end();
+            return;
+          }
+        }
+        out.flush();
+        if (!lacking) {
+          sleep();
+        }
+      }
+      throw new PeerGoneException("client has gone away");
+    } finally {
+      buffer.release();
+      handoff.close();
+      ended.countDown();
+    }
+  }
+
+  /** Whether the replica has been sent what existed when the stream began. */
+  private boolean reached(Map<String, Pos> awaited) {
+    awaited
+        .entrySet()
+        .removeIf(
+            entry -> {
+              Progress progress = databases.get(entry.getKey());
+              return progress == null
+                  || progress.replica.txid().compareTo(entry.getValue().txid()) >= 0
+                  || progress.droppedAt != null
+                  || source.position(entry.getKey()) == null;
+            });
+    return awaited.isEmpty();
+  }
+
+  /** Wakes the sender. Any thread; never blocks. */
+  void signal() {
+    if (signalled.compareAndSet(false, true)) {
+      idle = false;
+      LockSupport.unpark(sender);
+    }
+  }
+
+  private void sleep() {
+    idle = true;
+    while (!signalled.get()) {
+      LockSupport.park(this);
+      Thread.interrupted(); // Nobody interrupts on purpose, and a set flag would make this a loop.
+    }
+    idle = false;
+  }
+
+  /** Gives each database a turn; false if none had anything left to send. */
+  private boolean pass(ByteBuffer chunk) throws IOException {
+    for (String name : source.databases()) {
+      if (wanted(name)) {
+        databases.computeIfAbsent(name, n -> new Progress());
+      }
+    }
+    boolean lacking = false;
+    for (Map.Entry<String, Progress> entry : databases.entrySet()) {
+      long turn = 0;
+      while (turn < TURN && !gone && source.isPrimary() && !closing) {
+        long bytes = advance(entry.getKey(), entry.getValue(), chunk);
+        if (bytes == 0) {
+          break;
+        }
+        turn += bytes;
+      }
+      lacking |= turn > 0;
+    }
+    return lacking;
+  }
+
+  /** Sends one database's next frame; 0 if there is nothing to send, else about how many bytes. */
+  private long advance(String name, Progress progress, ByteBuffer chunk) throws IOException {
+    Pos here = source.position(name);
+    if (here == null) {
+      return progress.exists ? drop(name, progress, null) : 0;
+    }
+    if (here.equals(progress.replica) || here.equals(progress.droppedAt)) {
+      return 0;
+    }
+    Pos replica = progress.replica;
+    boolean behind = replica.txid().value() > 0 && replica.txid().compareTo(here.txid()) < 0;
+    if (behind) {
+      try (LtxFile file = source.next(name, replica)) {
+        if (file != null) {
+          return send(name, progress, file, "ltx", chunk);
+        }
+      }
+    }
+    if (here.txid().value() == 0 && !progress.exists) {
+      return 0;
+    }
+    out.flush(); // A snapshot may take its time before its first byte.
+    try (LtxFile file = source.snapshot(name)) {
+      if (file != null) {
+        return send(name, progress, file, "ltx:snapshot", chunk);
+      }
+    }
+    if (!progress.exists) {
+      progress.droppedAt = here;
+      return 0;
+    }
+    return drop(name, progress, here);
+  }
+
+  private long drop(String name, Progress progress, Pos here) throws IOException {
+    send(new StreamFrame.Drop(name), name, "drop");
+    progress.replica = Pos.ZERO;
+    progress.droppedAt = here;
+    progress.exists = false;
+    sent.remove(name);
+    return 1;
+  }
+
+  private long send(String name, Progress progress, LtxFile file, String type, ByteBuffer chunk)
+      throws IOException {
+    long bytes;
+    writing.lock();
+    try {
+      // Size 0, as the original sends it.
+      frames.write(new StreamFrame.Ltx(0, name));
+      bytes =
+          frames.chunks(
+              into -> {
+                int n = file.read(into);
+                bytesSent += Math.max(n, 0);
+                return n;
+              },
+              chunk);
+      frames.endOfFile();
+      counter.accept(new FrameKind(name, type));
+      lastFrameNanos = System.nanoTime();
+    } finally {
+      writing.unlock();
+    }
+    if (file.pos().equals(progress.replica)) {
+      throw new IOException("a file of " + name + " leads to where the replica was: " + file.pos());
+    }
+    progress.replica = file.pos();
+    progress.droppedAt = null;
+    progress.exists = true;
+    sent.put(name, file.pos());
+    return Math.max(bytes, 1);
+  }
+
+  private void send(StreamFrame frame, String database, String type) throws IOException {
+    writing.lock();
+    try {
+      frames.write(frame);
+      counter.accept(new FrameKind(database, type));
+      lastFrameNanos = System.nanoTime();
+    } finally {
+      writing.unlock();
+    }
+  }
+
+  private void end() throws IOException {
+    send(new StreamFrame.End(), "", "end");
+    out.close();
+  }
+
+  private void heartbeatNow() throws IOException {
+    upToDateMillis = System.currentTimeMillis();
+    send(new StreamFrame.Heartbeat(upToDateMillis), "", "heartbeat");
+  }
+
+  /**
+   * Sends a heartbeat if one is due; never blocks. It says until when the replica has everything,
+   * so one that is sent while the thread is held up by the source tells an old time.
+   *
+   * @return nanoseconds until the next call is due
+   */
+  long heartbeat() {
+    cutOffIfDemoted();
+    long interval = options.heartbeat().toNanos();
+    long due = lastFrameNanos + interval - System.nanoTime();
+    if (due > 0) {
+      return due;
+    }
+    boolean room = !(out instanceof BodyOutput body) || body.hasRoom();
+    if (!ready || !room || !writing.tryLock()) {
+      return Math.min(interval, LATER_NANOS);
+    }
+    try {
+      long millis = idle ? System.currentTimeMillis() : upToDateMillis;
+      send(new StreamFrame.Heartbeat(millis), "", "heartbeat");
+      out.flush();
+    } catch (IOException e) {
+      gone(); // The sender finds out for itself and says so.
+    } finally {
+      writing.unlock();
+    }
+    return interval;
+  }
+
+  /** A replica that does not read must not keep the stream of a former primary open. */
+  private void cutOffIfDemoted() {
+    if (source.isPrimary()) {
+      demotedNanos = 0;
+    } else if (demotedNanos == 0) {
+      demotedNanos = System.nanoTime();
+    } else if (System.nanoTime() - demotedNanos > options.endTimeout().toNanos()) {
+      cutOff("no longer primary, and the replica does not read");
+    }
+  }
+
+  void cutOff(String reason) {
+    exchange.abort(reason);
+  }
+
+  /** Ends the stream after the file that is being sent. */
+  void close() {
+    closing = true;
+    signal();
+  }
+
+  /** The exchange is over. */
+  void gone() {
+    gone = true;
+    signal();
+  }
+
+  boolean awaitEnd(long nanos) {
+    try {
+      return ended.await(nanos, TimeUnit.NANOSECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
+  }
+
+  /** See {@link StreamHandler#handoff}. */
+  void handoff(String leaseId) throws IOException {
+    if (!handoff.offer(leaseId, this::signal, options.handoffTimeout())) {
+      throw new IOException(
+          "node " + NodeId.format(nodeId) + " has not caught up: the lease stays here");
+    }
+  }
+
+  /** Sends the handoff frame if one was asked for and nothing came in between. */
+  private boolean handOver() throws IOException {
+    if (!handoff.isAsked() || signalled.get()) {
+      return false;
+    }
+    out.flush();
+    if (out instanceof BodyOutput body) {
+      body.awaitRoom(); // Now, so that the frame itself goes without waiting.
+    }
+    return handoff.sendIfAsked(
+        leaseId -> {
+          send(new StreamFrame.Handoff(leaseId), "", "handoff");
+          out.flush();
+        });
+  }
+
+  long nodeId() {
+    return nodeId;
+  }
+
+  Instant since() {
+    return since;
+  }
+
+  ReplicaStatus status() {
+    return new ReplicaStatus(nodeId, exchange.remoteAddress(), since, ready, sent, bytesSent);
+  }
+}

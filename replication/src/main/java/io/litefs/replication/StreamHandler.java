@@ -1,0 +1,230 @@
+package io.litefs.replication;
+
+import io.litefs.ltx.Pos;
+import java.io.Closeable;
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * {@code POST /stream}: the primary's end of the replication stream. Each replica has a worker
+ * thread of the server to itself, so a slow one holds up no other, and never a commit.
+ *
+ * <p>Refusals: 426 over HTTP/1, 400 for a missing or malformed {@code Litefs-Id}, the node's own
+ * id, or a malformed position map, 503 on a node that is not primary.
+ */
+public final class StreamHandler implements Exchange.Handler, Closeable {
+  private static final Logger log = LoggerFactory.getLogger(StreamHandler.class);
+
+  /**
+   * Times of the protocol.
+   *
+   * @param heartbeat how long a stream is silent before a heartbeat is sent
+   * @param endTimeout how long a replica has for taking what is on its way when the stream must
+   *     end; then it is cut off
+   * @param handoffTimeout how long {@link #handoff} waits
+   */
+  public record Options(Duration heartbeat, Duration endTimeout, Duration handoffTimeout) {
+    public static final Options DEFAULTS =
+        new Options(Duration.ofSeconds(1), Duration.ofSeconds(5), Duration.ofSeconds(5));
+  }
+
+  private final ChangeSource source;
+  private final long nodeId;
+  private final Supplier<String> clusterId;
+  private final Options options;
+  private final Set<ReplicaStream> streams = ConcurrentHashMap.newKeySet();
+  private final Map<FrameKind, LongAdder> frames = new ConcurrentHashMap<>();
+  private final ScheduledThreadPoolExecutor timer;
+  private volatile boolean closed;
+
+  /**
+   * @param nodeId this node's id
+   * @param clusterId this cluster's id, null as long as there is none
+   */
+  public StreamHandler(
+      ChangeSource source, long nodeId, Supplier<String> clusterId, Options options) {
+    this.source = source;
+    this.nodeId = nodeId;
+    this.clusterId = clusterId;
+    this.options = options;
+    this.timer =
+        new ScheduledThreadPoolExecutor(
+            1,
+            task -> {
+              Thread t = new Thread(task, "litefs-heartbeat");
+              t.setDaemon(true);
+              return t;
+            },
+            new ThreadPoolExecutor.DiscardPolicy());
+    timer.setRemoveOnCancelPolicy(true);
+    timer.setExecuteExistingDelayedTasksAfterShutdownPolicy(false);
+  }
+
+  @Override
+  public void handle(Exchange exchange) throws IOException {
+    if (!exchange.isHttp2()) {
+      exchange.setHeader("Upgrade", "h2c");
+      exchange.setHeader("Connection", "Upgrade");
+      exchange.respondText(426, "the replication stream needs HTTP/2 (prior knowledge)");
+      return;
+    }
+    OptionalLong replica = NodeId.parse(exchange.header(NodeId.HEADER).orElse(null));
+    if (replica.isEmpty()) {
+      exchange.respondText(400, NodeId.HEADER + " must be 16 hex digits");
+      return;
+    }
+    if (replica.getAsLong() == nodeId) {
+      exchange.respondText(400, "node " + NodeId.format(nodeId) + " cannot replicate from itself");
+      return;
+    }
+    if (closed || !source.isPrimary()) {
+      exchange.respondText(503, "this node is not the primary");
+      return;
+    }
+    Map<String, Pos> positions;
+    try {
+      positions = PositionMap.read(exchange.body());
+    } catch (StreamFormatException | EOFException e) {
+      exchange.respondText(400, e.getMessage());
+      return;
+    }
+    serve(exchange, replica.getAsLong(), positions);
+  }
+
+  private void serve(Exchange exchange, long replica, Map<String, Pos> positions)
+      throws IOException {
+    exchange.setHeader(NodeId.HEADER, NodeId.format(nodeId));
+    String cluster = clusterId.get();
+    if (cluster != null && !cluster.isEmpty()) {
+      exchange.setHeader(NodeId.CLUSTER_HEADER, cluster);
+    }
+    Set<String> filter =
+        Arrays.stream(exchange.query("filter").orElse("").split(","))
+            .filter(name -> !name.isEmpty())
+            .collect(Collectors.toUnmodifiableSet());
+    OutputStream out = exchange.respond(200, "application/octet-stream", -1);
+    String name = NodeId.format(replica);
+    String address = exchange.remoteAddress();
+    ReplicaStream stream =
+        new ReplicaStream(source, exchange, out, replica, positions, filter, options, this::count);
+    exchange.onClose(stream::gone);
+    streams.add(stream);
+    log.info("replica {} connected from {}", name, address);
+    String end = "stream ended";
+    try (Heartbeats heartbeats = new Heartbeats(stream)) {
+      if (closed) {
+        stream.close();
+      }
+      stream.run();
+    } catch (PeerGoneException e) {
+      end = e.getMessage();
+      throw e;
+    } catch (IOException | RuntimeException e) {
+      end = "stream broken off by an error";
+      throw e;
+    } finally {
+      streams.remove(stream);
+      log.info("replica {} from {} disconnected: {}", name, address, end);
+    }
+  }
+
+  private void count(FrameKind kind) {
+    frames.computeIfAbsent(kind, k -> new LongAdder()).increment();
+  }
+
+  /** The replicas that are connected now. */
+  public List<ReplicaStatus> replicas() {
+    return streams.stream().map(ReplicaStream::status).toList();
+  }
+
+  /** Frames sent since the start, by database and type. */
+  public Map<FrameKind, Long> framesSent() {
+    Map<FrameKind, Long> counts = new HashMap<>();
+    frames.forEach((kind, count) -> counts.put(kind, count.sum()));
+    return counts;
+  }
+
+  /**
+   * Hands the lease to a connected replica: sends the frame after everything that was committed
+   * before, then ends that replica's stream. Blocks until the frame is on its way.
+   *
+   * @throws IOException if no such replica is connected, or if it has not taken in everything in
+   *     time; the frame has not been sent then and will not be
+   */
+  public void handoff(long replica, String leaseId) throws IOException {
+    ReplicaStream newest =
+        streams.stream()
+            .filter(s -> s.nodeId() == replica)
+            .max(Comparator.comparing(ReplicaStream::since))
+            .orElseThrow(
+                () -> new IOException("node " + NodeId.format(replica) + " is not connected"));
+    newest.handoff(leaseId);
+  }
+
+  /** Ends all streams with an end frame, cutting off replicas that do not take it. Idempotent. */
+  @Override
+  public void close() {
+    closed = true;
+    streams.forEach(ReplicaStream::close);
+    timer.shutdown();
+    long deadline = System.nanoTime() + options.endTimeout().toNanos();
+    for (ReplicaStream stream : streams) {
+      if (!stream.awaitEnd(deadline - System.nanoTime())) {
+        stream.cutOff("the replica does not read");
+      }
+    }
+  }
+
+  /** The heartbeats of one stream: each due one interval after the last frame. */
+  private final class Heartbeats implements AutoCloseable {
+    private final ReplicaStream stream;
+    private final Runnable task = this::beat;
+    private volatile boolean over;
+
+    Heartbeats(ReplicaStream stream) {
+      this.stream = stream;
+      again(options.heartbeat().toNanos());
+    }
+
+    private void beat() {
+      if (over) {
+        return;
+      }
+      long next = options.heartbeat().toNanos();
+      try {
+        next = stream.heartbeat();
+      } catch (RuntimeException e) {
+        // The timer would forget the task, and the replica then think that we are dead.
+        log.error("heartbeat to replica {} failed", NodeId.format(stream.nodeId()), e);
+      }
+      again(next);
+    }
+
+    private void again(long nanos) {
+      timer.schedule(task, nanos, TimeUnit.NANOSECONDS);
+    }
+
+    @Override
+    public void close() {
+      over = true;
+    }
+  }
+}
