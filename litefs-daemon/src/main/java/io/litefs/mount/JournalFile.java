@@ -1,0 +1,55 @@
+package io.litefs.mount;
+
+import io.litefs.fuse.OpenFile;
+import io.litefs.fuse.OpenRequest;
+import io.litefs.posix.ErrnoException;
+import io.litefs.store.BackingFile;
+import io.litefs.store.Database;
+import io.litefs.store.FileKind;
+import io.litefs.store.Store;
+import java.nio.ByteBuffer;
+
+/** {@code <db>-journal}: the rollback journal. Its end is a commit. */
+final class JournalFile extends CompanionFile {
+
+  private final Store store;
+
+  JournalFile(Store store, Database database) {
+    super(database, FileKind.JOURNAL);
+    this.store = store;
+  }
+
+  /** EROFS on a replica: SQLite says "attempt to write a readonly database". */
+  @Override
+  OpenFile create(OpenRequest request) throws ErrnoException {
+    store.requireWritable(database.name());
+    return super.create(request);
+  }
+
+  @Override
+  OpenFile handle(BackingFile file) {
+    return new Handle(file) {
+
+      /** Whole unaligned writes reach the daemon as they are; only a rollback ever reads it. */
+      @Override
+      public CachePolicy cachePolicy() {
+        return CachePolicy.DIRECT;
+      }
+
+      @Override
+      public void write(ByteBuffer from, long offset) throws ErrnoException {
+        database.writeJournal(file, from, offset);
+      }
+
+      @Override
+      public void fsync(boolean dataOnly) throws ErrnoException {
+        database.syncJournal(file);
+      }
+    };
+  }
+
+  @Override
+  void truncate(BackingFile file, long size) throws ErrnoException {
+    database.truncateJournal(file, size);
+  }
+}

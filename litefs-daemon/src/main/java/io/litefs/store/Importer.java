@@ -1,0 +1,145 @@
+package io.litefs.store;
+
+import io.litefs.posix.Errno;
+import io.litefs.posix.ErrnoException;
+import io.litefs.posix.PosixFile;
+import io.litefs.sqlite.DatabaseHeader;
+import io.litefs.sqlite.SqliteFormatException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.time.Duration;
+import java.util.Optional;
+
+/**
+ * Replaces or creates a database by another one, in one transaction, on the primary. Applications that have it open see the new content with
+ * their next transaction.
+ */
+final class Importer {
+
+  private static final Duration PATIENCE = Duration.ofSeconds(10);
+
+  private final Store store;
+
+  Importer(Store store) {
+    this.store = store;
+  }
+
+  /**
+   * @throws StoreException if the stream holds no complete database, or applications do not let go of the present one
+   */
+  void run(String name, InputStream in) throws IOException {
+    if (name.isEmpty() || name.contains("/") || name.equals(".") || name.equals("..") || name.length() > 200) {
+      throw new StoreException("\"" + name + "\" cannot be the name of a database");
+    }
+    boolean isNew = store.find(name) == null;
+    Database database = store.findOrCreate(name);
+    Path temporary = Files.createTempFile(database.files().dir(), "import-", ".tmp");
+    try {
+      Files.copy(in, temporary, StandardCopyOption.REPLACE_EXISTING);
+      try (PosixFile source = PosixFile.open(temporary, PosixFile.O_RDONLY, 0)) {
+        DatabaseHeader header = requireComplete(name, source);
+        replace(database, temporary, source, header);
+      }
+    } finally {
+      Files.deleteIfExists(temporary);
+      if (isNew && !database.state().exists()) {
+        store.dropped(database);
+      }
+    }
+  }
+
+  private static DatabaseHeader requireComplete(String name, PosixFile source) throws IOException {
+    ByteBuffer beginning = ByteBuffer.allocateDirect(DatabaseHeader.SIZE);
+    source.preadMost(beginning, 0);
+    beginning.flip();
+    Optional<String> reason = DatabaseHeader.incompleteReason(beginning, source.size());
+    if (reason.isPresent()) {
+      throw new StoreException("cannot import " + name + ": it is no SQLite database: " + reason.get());
+    }
+    try {
+      return DatabaseHeader.parse(beginning);
+    } catch (SqliteFormatException e) {
+      throw new StoreException("cannot import " + name + ": " + e.getMessage(), e);
+    }
+  }
+
+  private void replace(
+      Database database, Path temporary, PosixFile source, DatabaseHeader header) throws IOException {
+    DatabaseLocks locks =
+        new DatabaseLocks(store.keepers(), store.mountPoint().resolve(database.name()));
+    boolean wal = database.isWal();
+    boolean existed = database.file(FileKind.DATABASE) != null;
+    try {
+      if (existed && !(locks.acquireExclusive(wal, PATIENCE))) {
+        String holder = locks.blocker(wal).map(Object::toString).orElse("another process");
+        throw new StoreException(
+            "cannot import " + database.name() + ": " + holder + " has been using it for 10 s; try again");
+      }
+      write(database, temporary, source, header);
+      if (existed) {
+        tellKernel(database, wal);
+      } else {
+        store.kernelCache().invalidateEntry(database.name());
+      }
+    } finally {
+      locks.close();
+    }
+  }
+
+  private void write(
+      Database database, Path temporary, PosixFile source, DatabaseHeader header) throws IOException {
+    int pageSize = header.pageSize();
+    long pageCount = header.pageCount(source.size());
+    database.stable.writeLock().lock();
+    database.lock.lock();
+    try {
+      store.requireWritable(database.name());
+      if (database.isMidTransaction()) {
+        throw new StoreException(
+            "cannot import " + database.name() + ": a transaction is writing to it; try again");
+      }
+      ByteBuffer page = ByteBuffer.allocateDirect(pageSize);
+      PageTable all = new PageTable();
+      for (long pgno = 1; pgno <= pageCount; pgno++) {
+        all.put(pgno, 1);
+      }
+      TransactionRecorder.Recorded recorded =
+          database
+              .recorder()
+              .record(
+                  database.state(),
+                  pageSize,
+                  pageCount,
+                  all,
+                  pgno -> {
+                    page.clear();
+                    source.preadFully(page, (pgno - 1) * pageSize);
+                    return page.flip();
+                  },
+                  TransactionRecorder.WalRange.NONE);
+      if (recorded == null) {
+        return;
+      }
+      database.emptyWal();
+      recorded.append();
+      database.files().replaceDatabase(temporary);
+      database.accept(recorded, header.isWal());
+    } finally {
+      database.lock.unlock();
+      database.stable.writeLock().unlock();
+    }
+  }
+
+  /** Applications' mappings and the kernel's cache get the new content while the locks are still held. */
+  private void tellKernel(Database database, boolean wal) throws ErrnoException {
+    store.kernelCache().invalidate(database.name(), 0, 0);
+    if (wal) {
+      store.kernelCache().invalidate(database.name() + "-wal", 0, 0);
+      new WalIndexPublisher(database).publishEmptyWal(database.pageSize(), database.pageCount());
+    }
+  }
+}

@@ -1,0 +1,106 @@
+package io.litefs.store;
+
+import io.litefs.posix.ErrnoException;
+import java.nio.ByteBuffer;
+
+/**
+ * What is known of a database's rollback journal: whether its header is valid, so that writes to the database belong to a transaction, and
+ * which pages they touched. Guarded by the database's lock.
+ *
+ * <p>Source: file format document, section 3 "The Rollback Journal".
+ */
+final class JournalCapture {
+
+  /** SQLite invalidates a journal by zeroing this many bytes. */
+  static final int HEADER_BYTES = 28;
+
+  private static final long MAGIC = 0xd9d505f920a163d7L;
+  private static final int PAGE_SIZE_OFFSET = 24;
+
+  private final ByteBuffer header = ByteBuffer.allocateDirect(HEADER_BYTES);
+  private final ByteBuffer next = ByteBuffer.allocateDirect(HEADER_BYTES);
+
+  /** Pages written to the database under this journal, in units of the journal's page size. */
+  private final PageTable dirty = new PageTable();
+
+  private boolean databaseSynced;
+
+  /** Whether a valid header is there: a transaction that changes the database is under way, or a crashed one waits for its rollback. */
+  boolean isActive() {
+    return header.getLong(0) == MAGIC && pageSize() > 0;
+  }
+
+  /** The page size that the journal records, 0 if it is not a valid one. */
+  int pageSize() {
+    int size = header.getInt(PAGE_SIZE_OFFSET);
+    return io.litefs.ltx.PageSize.isValid(size) ? size : 0;
+  }
+
+  PageTable dirty() {
+    return dirty;
+  }
+
+  /** Whether a write of {@code from} at {@code offset} would invalidate an active journal. */
+  boolean isInvalidatedBy(ByteBuffer from, long offset) {
+    if (!isActive() || offset >= HEADER_BYTES) {
+      return false;
+    }
+    overlay(from, offset);
+    return next.getLong(0) != MAGIC;
+  }
+
+  void written(ByteBuffer from, long offset) {
+    if (offset < HEADER_BYTES) {
+      overlay(from, offset);
+      header.put(0, next, 0, HEADER_BYTES);
+    }
+  }
+
+  private void overlay(ByteBuffer from, long offset) {
+    next.put(0, header, 0, HEADER_BYTES);
+    int at = (int) offset;
+    next.put(at, from, from.position(), Math.min(from.remaining(), HEADER_BYTES - at));
+  }
+
+  /** The journal is gone, empty or new. */
+  void reset() {
+    header.putLong(0, 0).putInt(PAGE_SIZE_OFFSET, 0);
+    transactionEnded();
+  }
+
+  /** Reads the header of a journal that is already there. */
+  void load(BackingFile journal) throws ErrnoException {
+    ByteBuffer buffer = header.duplicate().clear();
+    while (buffer.hasRemaining()) {
+      buffer.put((byte) 0);
+    }
+    journal.file().preadMost(buffer.clear(), 0);
+  }
+
+  void markDirty(long offset, int length) {
+    mark(dirty, offset, length, pageSize());
+    databaseSynced = false;
+  }
+
+  /** The application synced the database in this transaction: it wants to find the transaction after a power cut. */
+  void databaseSynced() {
+    databaseSynced = true;
+  }
+
+  boolean wantsDurability() {
+    return databaseSynced;
+  }
+
+  void transactionEnded() {
+    dirty.clear();
+    databaseSynced = false;
+  }
+
+  /** Marks every page that the range touches. */
+  static void mark(PageTable pages, long offset, int length, int pageSize) {
+    long last = (offset + length - 1) / pageSize + 1;
+    for (long pgno = offset / pageSize + 1; pgno <= last; pgno++) {
+      pages.put(pgno, 1);
+    }
+  }
+}
