@@ -83,7 +83,7 @@ public final class ConfigLoader {
   }
 
   /** The node tree, or null for an empty document. */
-  private static Node compose(String yaml, Problems problems) throws ConfigException {
+  static Node compose(String yaml, Problems problems) throws ConfigException {
     try {
       return new Yaml(new SafeConstructor(new LoaderOptions())).compose(new StringReader(yaml));
     } catch (MarkedYAMLException e) {
