@@ -34,6 +34,7 @@ public final class Errno {
   public static final int ENODATA = 61;
   public static final int EOVERFLOW = 75;
   public static final int EOPNOTSUPP = 95;
+  public static final int ECONNABORTED = 103;
   public static final int ENOTCONN = 107;
   public static final int ETIMEDOUT = 110;
   public static final int ESTALE = 116;
@@ -75,6 +76,7 @@ public final class Errno {
       case ENODATA -> "ENODATA";
       case EOVERFLOW -> "EOVERFLOW";
       case EOPNOTSUPP -> "EOPNOTSUPP";
+      case ECONNABORTED -> "ECONNABORTED";
       case ENOTCONN -> "ENOTCONN";
       case ETIMEDOUT -> "ETIMEDOUT";
       case ESTALE -> "ESTALE";

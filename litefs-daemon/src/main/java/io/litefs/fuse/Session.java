@@ -1,0 +1,200 @@
+package io.litefs.fuse;
+
+import com.kenai.jffi.MemoryIO;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import jnr.ffi.Pointer;
+import jnr.ffi.Struct;
+
+/** A libfuse session on {@code /dev/fuse}: receives and answers requests, and sends notifications. */
+final class Session {
+
+  private static final MemoryIO MEMORY = MemoryIO.getInstance();
+
+  /** struct fuse_bufvec with one buffer: count, idx, off, then size, flags, mem, fd, pos. */
+  private static final int BUFVEC_BYTES = 64;
+
+  private static final int BUFVEC_COUNT = 0;
+  private static final int BUFVEC_SIZE = 24;
+  private static final int BUFVEC_MEMORY = 40;
+  private static final int BUFVEC_FD = 48;
+
+  private final LibFuse2.Calls fuse;
+  private final Operations operations;
+  private final Pointer handle;
+  private final Pointer session;
+  private final Pointer channel;
+  private final ReplyTap tap;
+  private final NodeTable nodes;
+  private final HandleTable handles;
+  private final RequestCounters counters;
+
+  /** Read by requests that tie names to nodes, written while libfuse is made to forget one. */
+  private final ReentrantReadWriteLock namespace = new ReentrantReadWriteLock();
+
+  private Session(
+      LibFuse2.Calls fuse,
+      Pointer handle,
+      Operations operations,
+      NodeTable nodes,
+      HandleTable handles,
+      RequestCounters counters) {
+    this.fuse = fuse;
+    this.handle = handle;
+    this.operations = operations;
+    this.nodes = nodes;
+    this.handles = handles;
+    this.counters = counters;
+    session = fuse.fuse_get_session(handle);
+    channel = fuse.fuse_session_next_chan(session, null);
+    tap = new ReplyTap(fuse, nodes, fuse.fuse_chan_fd(channel), bufferSize());
+  }
+
+  /**
+   * Mounts. The mount answers when a {@link SessionLoop} runs.
+   *
+   * @return null if libfuse could not mount; it has written why to the standard error
+   */
+  static Session open(
+      LibFuse2.Calls fuse,
+      String[] arguments,
+      Operations operations,
+      NodeTable nodes,
+      HandleTable handles,
+      RequestCounters counters) {
+    Pointer handle =
+        fuse.fuse_setup(
+            arguments.length,
+            arguments,
+            operations.table(),
+            Struct.size(operations.table()),
+            new Pointer[1],
+            new int[1],
+            null);
+    return handle == null ? null : new Session(fuse, handle, operations, nodes, handles, counters);
+  }
+
+  /** Bytes that a request can have at most. */
+  long bufferSize() {
+    return fuse.fuse_chan_bufsize(channel);
+  }
+
+  /**
+   * Waits for a request.
+   *
+   * @return its length; 0 if the session is over; a negative errno
+   */
+  int receive(RequestThread thread) {
+    thread.beforeReceive(channel.address());
+    int bytes = fuse.fuse_session_receive_buf(session, thread.fuseBuf(), thread.channelPointer());
+    thread.afterReceive(bytes);
+    return bytes;
+  }
+
+  /** Has the request answered that {@code thread} has received. */
+  void process(RequestThread thread) {
+    long request = thread.request();
+    int opcode = RequestHeader.opcode(request);
+    counters.count(opcode);
+    switch (opcode) {
+      case Opcode.LOOKUP, Opcode.CREATE -> processNaming(thread, tap.address());
+      case Opcode.RENAME -> processNaming(thread, channel.address());
+      case Opcode.FORGET -> {
+        RequestHeader.forget(request, nodes);
+        process(thread, channel.address());
+      }
+      case Opcode.BATCH_FORGET -> {
+        RequestHeader.batchForget(request, nodes);
+        process(thread, channel.address());
+      }
+      case Opcode.GETATTR -> {
+        findHandle(request);
+        process(thread, channel.address());
+      }
+      default -> process(thread, channel.address());
+    }
+  }
+
+  /** 0 or a negative errno. */
+  int store(long node, long offset, long address, long length) {
+    long bufvec = MEMORY.allocateMemory(BUFVEC_BYTES, true);
+    try {
+      MEMORY.putLong(bufvec + BUFVEC_COUNT, 1);
+      MEMORY.putLong(bufvec + BUFVEC_SIZE, length);
+      MEMORY.putAddress(bufvec + BUFVEC_MEMORY, address);
+      MEMORY.putInt(bufvec + BUFVEC_FD, -1);
+      return fuse.fuse_lowlevel_notify_store(channel, node, offset, bufvec, 0);
+    } finally {
+      MEMORY.freeMemory(bufvec);
+    }
+  }
+
+  /** 0 or a negative errno; a negative offset for the attributes alone, length 0 for all pages from offset on. */
+  int invalidateNode(long node, long offset, long length) {
+    return fuse.fuse_lowlevel_notify_inval_inode(channel, node, offset, length);
+  }
+
+  /** 0 or a negative errno. Waits for requests on names that are under way. */
+  int invalidateEntry(String name, long nameBytes) {
+    if (nodes.id(name) != NodeTable.NONE) {
+      Lock lock = namespace.writeLock();
+      lock.lock();
+      try {
+        NodeForgetter.forget(fuse, session, tap.address(), name);
+      } finally {
+        lock.unlock();
+      }
+    }
+    return fuse.fuse_lowlevel_notify_inval_entry(channel, NodeTable.ROOT, name, nameBytes);
+  }
+
+  NodeTable nodes() {
+    return nodes;
+  }
+
+  HandleTable handles() {
+    return handles;
+  }
+
+  /** From now on receiving returns 0, once it returns. */
+  void exit() {
+    fuse.fuse_session_exit(session);
+  }
+
+  /**
+   * Frees everything and closes /dev/fuse, which ends the connection if the mount is still in use. No thread may be inside this session. Does not unmount: by now another filesystem may
+   * be mounted in our place.
+   */
+  void destroy() {
+    tap.destroy();
+    fuse.fuse_remove_signal_handlers(session);
+    fuse.fuse_destroy(handle);
+  }
+
+  private void processNaming(RequestThread thread, long replyChannel) {
+    Lock lock = namespace.readLock();
+    lock.lock();
+    try {
+      process(thread, replyChannel);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void process(RequestThread thread, long replyChannel) {
+    fuse.fuse_session_process_buf(session, thread.fuseBuf(), replyChannel);
+  }
+
+  /**
+   * fstat(2) of an open file comes as a GETATTR of the node, without the handle. If the name is gone, libfuse has no path to ask us by and would answer ENOENT;
+   * with a handle it asks by that.
+   */
+  private void findHandle(long request) {
+    if (RequestHeader.getattrByNode(request) && nodes.isUnlinked(RequestHeader.node(request))) {
+      long open = handles.anyOf(RequestHeader.node(request));
+      if (open != 0) {
+        RequestHeader.setGetattrHandle(request, open);
+      }
+    }
+  }
+}
