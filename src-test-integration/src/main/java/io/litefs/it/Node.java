@@ -14,6 +14,7 @@ import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
@@ -91,7 +92,12 @@ public final class Node implements AutoCloseable {
   public static Commands.Result litefs(Duration limit, String... arguments) {
     List<String> command = new ArrayList<>(launcher());
     command.addAll(List.of(arguments));
-    return Commands.run(limit, java.util.Map.of("JAVA_HOME", javaHome()), command);
+    return Commands.run(limit, launcherEnvironment(), command);
+  }
+
+  /** What the launcher needs to know: which Java, and that it must test the jar that is there. */
+  public static Map<String, String> launcherEnvironment() {
+    return Map.of("JAVA_HOME", javaHome(), "LITEFS_NO_BUILD", "1");
   }
 
   public static String javaHome() {
@@ -143,7 +149,7 @@ public final class Node implements AutoCloseable {
       ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
       builder.redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()));
       builder.redirectInput(ProcessBuilder.Redirect.from(new java.io.File("/dev/null")));
-      builder.environment().put("JAVA_HOME", javaHome());
+      builder.environment().putAll(launcherEnvironment());
       builder.environment().putAll(config.environment);
       Reaper.mount(mount());
       process = builder.start();
@@ -259,7 +265,7 @@ public final class Node implements AutoCloseable {
   }
 
   /** Requests that the mount has answered so far, in all or of the given kinds only. */
-  public java.util.Map<String, Long> requestCounts() {
+  public Map<String, Long> requestCounts() {
     return metrics().by("litefs_fuse_request_count", "op");
   }
 
@@ -278,7 +284,7 @@ public final class Node implements AutoCloseable {
   /** Stack dump of the daemon, for failures; empty if it does not answer. */
   private String threads() {
     Commands.Result dump =
-        Commands.run(Duration.ofSeconds(20), java.util.Map.of(), List.of("timeout", "10", javaHome() + "/bin/jstack", Long.toString(pid())));
+        Commands.run(Duration.ofSeconds(20), Map.of(), List.of("timeout", "10", javaHome() + "/bin/jstack", Long.toString(pid())));
     return dump.exitCode() == 0 ? dump.output() : "";
   }
 

@@ -69,7 +69,7 @@ class CommandTest {
     java.util.List<String> command = new java.util.ArrayList<>(java.util.List.of("env", "-C", dir.toString()));
     command.addAll(Node.launcher());
     command.addAll(java.util.List.of("demo", "--check"));
-    Commands.Result result = Commands.run(Duration.ofMinutes(2), java.util.Map.of("JAVA_HOME", Node.javaHome()), command);
+    Commands.Result result = Commands.run(Duration.ofMinutes(2), Node.launcherEnvironment(), command);
     assertThat(result.exitCode()).as(result.output()).isZero();
     assertThat(result.output()).contains("p50", "p99");
     assertThat(Commands.shell("grep -c '" + dir + "' /proc/self/mountinfo").output()).isEqualTo("0\n");

@@ -12,7 +12,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -155,7 +154,7 @@ class LifecycleTest {
       Commands.Result result =
           Commands.run(
               REFUSAL,
-              Map.of("JAVA_HOME", Node.javaHome()),
+              Node.launcherEnvironment(),
               List.of(
                   "unshare", "-m", "sh", "-c", "mount --bind /dev/null /dev/fuse && exec \"$0\" \"$@\"", Node.launcher().get(0), "mount", "-config", config.toString()));
       assertRefused(result, "/dev/fuse");
