@@ -54,7 +54,7 @@ final class DatabaseFile implements MountedFile {
         && !isThreadOfDaemon(request.pid())) {
       throw new ErrnoException(Errno.EROFS, database.name() + ": this node is a replica");
     }
-    Handle handle = new Handle(acquire(false));
+    Handle handle = new Handle(acquire(false), request.writable());
     if (request.truncates() && request.writable()) {
       handle.truncate(0);
     }
@@ -62,7 +62,7 @@ final class DatabaseFile implements MountedFile {
   }
 
   OpenFile create(OpenRequest request) throws ErrnoException {
-    return new Handle(acquire(true));
+    return new Handle(acquire(true), request.writable());
   }
 
   private BackingFile acquire(boolean create) throws ErrnoException {
@@ -89,10 +89,17 @@ final class DatabaseFile implements MountedFile {
   }
 
   private final class Handle extends BackedHandle {
+    private final boolean writable;
     private volatile boolean wrote;
 
-    Handle(BackingFile file) {
+    Handle(BackingFile file, boolean writable) {
       super(file);
+      this.writable = writable;
+    }
+
+    /** The kernel truncates by name what was opened with O_TRUNC, so an arrival may have no write of this handle's. */
+    private boolean mayHaveWritten() {
+      return store.isPrimary() && (wrote || writable && database.isArriving());
     }
 
     @Override
@@ -119,7 +126,7 @@ final class DatabaseFile implements MountedFile {
 
     @Override
     public void flush(int pid) throws ErrnoException {
-      if (wrote && store.isPrimary()) {
+      if (mayHaveWritten()) {
         database.closedAfterWriting(file, false);
       }
     }
@@ -127,7 +134,7 @@ final class DatabaseFile implements MountedFile {
     @Override
     public void release() {
       try {
-        if (wrote && store.isPrimary()) {
+        if (mayHaveWritten()) {
           database.closedAfterWriting(file, true);
         }
       } catch (ErrnoException e) {

@@ -109,6 +109,7 @@ final class Applier {
       try {
         write(transaction, true);
         if (wal) {
+          database.ownWalIndex(true);
           walIndex.publishEmptyWal(transaction.header().pageSize(), transaction.header().commit());
         }
         publish(transaction);

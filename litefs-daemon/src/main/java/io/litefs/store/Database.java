@@ -59,10 +59,11 @@ public final class Database {
   private boolean unjournaledWrites;
 
   /** Whether the content before a truncation to nothing is kept aside until what arrives instead is complete. */
-  private boolean arriving;
+  private volatile boolean arriving;
 
   private volatile DatabaseState state = DatabaseState.NONE;
   private volatile boolean walMode;
+  private volatile boolean walIndexOwned;
   private volatile long lastTransactionMillis;
 
   private final ByteBuffer pageBuffer = ByteBuffer.allocateDirect(MAX_PAGE_SIZE);
@@ -353,6 +354,11 @@ public final class Database {
         });
   }
 
+  /** Whether the database was truncated to nothing and another one is being written in its place. */
+  public boolean isArriving() {
+    return arriving;
+  }
+
   private void noteUnjournaled(long offset, int length) {
     unjournaledWrites = true;
     if (state.exists() && !arriving) {
@@ -600,9 +606,23 @@ public final class Database {
 
   // ------------------------------------------------- the index of the WAL
 
+  /**
+   * A write-back of a page of the index that applications have mapped. On a replica the daemon is who writes the header: the page
+   * may carry older bytes of it.
+   */
   public void writeShm(BackingFile file, ByteBuffer from, long offset) throws ErrnoException {
     metrics.shmWrites.increment();
-    file.file().pwrite(from, offset);
+    int skipped = 0;
+    if (walIndexOwned && offset < WalIndexPublisher.OWNED_BYTES) {
+      skipped = (int) Math.min(from.remaining(), WalIndexPublisher.OWNED_BYTES - offset);
+      from.position(from.position() + skipped);
+    }
+    file.file().pwrite(from, offset + skipped);
+  }
+
+  /** Says whether the header of the wal-index is the daemon's. */
+  void ownWalIndex(boolean owned) {
+    walIndexOwned = owned;
   }
 
   // ------------------------------------------------- rename

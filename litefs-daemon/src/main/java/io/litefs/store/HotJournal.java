@@ -1,8 +1,59 @@
 package io.litefs.store;
 
+import io.litefs.sqlite.JournalRollback;
+import io.litefs.sqlite.WritableFile;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
+/** Rolls back, at start, what an application had written to a database when it or the machine died. */
 final class HotJournal {
-  static boolean rollBack(Path dir, BackingFile journal, BackingFile database) throws IOException { return false; }
+
+  private static final Logger log = LoggerFactory.getLogger(HotJournal.class);
+
+  private HotJournal() {}
+
+  /**
+   * @param dir the database's directory, where its super-journals lie too
+   * @return whether there was something to roll back; the database is not synced yet
+   */
+  static boolean rollBack(Path dir, BackingFile journal, BackingFile database) throws IOException {
+    JournalRollback.Result result =
+        JournalRollback.rollback(
+            adapt(journal),
+            adapt(database),
+            // Applications name it by its path in the mount.
+            name -> Files.exists(dir.resolve(Path.of(name).getFileName().toString())));
+    if (!result.hot()) {
+      log.debug("{}: no rollback: {}", journal.path(), result.reason());
+    }
+    return result.hot();
+  }
+
+  private static WritableFile adapt(BackingFile file) {
+    return new WritableFile() {
+      @Override
+      public int read(ByteBuffer into, long offset) throws IOException {
+        return file.file().preadMost(into, offset);
+      }
+
+      @Override
+      public long size() throws IOException {
+        return file.size();
+      }
+
+      @Override
+      public void write(ByteBuffer from, long offset) throws IOException {
+        file.file().pwrite(from, offset);
+      }
+
+      @Override
+      public void truncate(long size) throws IOException {
+        file.file().truncate(size);
+      }
+    };
+  }
 }

@@ -1,0 +1,100 @@
+package io.litefs.store;
+
+import io.litefs.fuse.KernelCache;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+
+/** A store on a data directory without a mount, and databases made by SQLite elsewhere. */
+final class StoreFixture implements AutoCloseable {
+
+  private static final KernelCache NO_KERNEL =
+      new KernelCache() {
+        @Override
+        public void store(String name, long offset, ByteBuffer data) {}
+
+        @Override
+        public void invalidate(String name, long offset, long length) {}
+
+        @Override
+        public void invalidateAttributes(String name) {}
+
+        @Override
+        public void invalidateEntry(String name) {}
+
+        @Override
+        public void later(Runnable notification) {}
+      };
+
+  final Path dir;
+  Store store;
+
+  StoreFixture(Path dir) throws IOException {
+    this.dir = dir;
+    open();
+  }
+
+  void open() throws IOException {
+    store =
+        Store.open(
+            new StoreOptions(
+                dir, true, Durability.APPLICATION, Duration.ofMinutes(10), Duration.ofMinutes(1), false),
+            NO_KERNEL,
+            null,
+            dir.resolve("no-mount"));
+    store.becomePrimary();
+  }
+
+  Path file(String database, String name) {
+    return dir.resolve("dbs").resolve(database).resolve(name);
+  }
+
+  void importFile(String name, Path database) throws IOException {
+    store.importDatabase(name, new ByteArrayInputStream(Files.readAllBytes(database)));
+  }
+
+  byte[] export(String name) throws IOException {
+    try (Export export = store.export(name)) {
+      return export.stream().readAllBytes();
+    }
+  }
+
+  static Connection connect(Path database) throws SQLException {
+    return DriverManager.getConnection("jdbc:sqlite:" + database);
+  }
+
+  static void execute(Path database, String... statements) throws SQLException {
+    try (Connection connection = connect(database)) {
+      execute(connection, statements);
+    }
+  }
+
+  static void execute(Connection connection, String... statements) throws SQLException {
+    try (Statement statement = connection.createStatement()) {
+      for (String sql : statements) {
+        statement.execute(sql);
+      }
+    }
+  }
+
+  static ByteBuffer direct(byte[] bytes, int from, int to) {
+    return ByteBuffer.allocateDirect(to - from).put(bytes, from, to - from).flip();
+  }
+
+  @Override
+  public void close() {
+    try {
+      store.close();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}
