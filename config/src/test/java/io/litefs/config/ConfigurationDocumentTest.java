@@ -13,24 +13,32 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
-/** {@code docs/configuration.md} and the code know the same keys. */
+/** The documents and the code know the same keys. */
 class ConfigurationDocumentTest {
-  private static final Path DOCUMENT = Path.of("../docs/configuration.md");
+  private static final Path REFERENCE = Path.of("../docs/configuration.md");
+  private static final Path README = Path.of("../README.md");
   private static final Pattern ROW = Pattern.compile("(?m)^\\| `([a-z.-]+)` \\|");
   private static final Pattern YAML = Pattern.compile("(?ms)^```yaml\\n(.*?)^```");
 
   @Test
   void namesExactlyTheKeysOfTheCode() throws Exception {
-    assertThat(all(ROW)).doesNotHaveDuplicates().containsExactlyInAnyOrderElementsOf(keys());
+    assertThat(all(ROW, REFERENCE)).doesNotHaveDuplicates().containsExactlyInAnyOrderElementsOf(keys());
   }
 
-  @Test
-  void showsFilesThatAreValid() throws Exception {
-    List<String> examples = all(YAML);
+  static List<Path> documents() {
+    return List.of(REFERENCE, README);
+  }
+
+  @ParameterizedTest
+  @MethodSource("documents")
+  void showsFilesThatAreValid(Path document) throws Exception {
+    List<String> examples = all(YAML, document);
     assertThat(examples).isNotEmpty();
     for (String example : examples) {
-      ConfigLoader.parse(example, DOCUMENT.toString(), true, Map.of());
+      ConfigLoader.parse(example, document.toString(), true, Map.of());
     }
   }
 
@@ -47,9 +55,9 @@ class ConfigurationDocumentTest {
     return values;
   }
 
-  private static List<String> all(Pattern pattern) throws IOException {
+  private static List<String> all(Pattern pattern, Path document) throws IOException {
     List<String> found = new ArrayList<>();
-    Matcher matcher = pattern.matcher(Files.readString(DOCUMENT));
+    Matcher matcher = pattern.matcher(Files.readString(document));
     while (matcher.find()) {
       found.add(matcher.group(1));
     }
