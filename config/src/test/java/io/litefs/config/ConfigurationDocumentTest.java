@@ -25,7 +25,9 @@ class ConfigurationDocumentTest {
 
   @Test
   void namesExactlyTheKeysOfTheCode() throws Exception {
-    assertThat(all(ROW, REFERENCE)).doesNotHaveDuplicates().containsExactlyInAnyOrderElementsOf(keys());
+    assertThat(all(ROW, REFERENCE))
+        .doesNotHaveDuplicates()
+        .containsExactlyInAnyOrderElementsOf(keys());
   }
 
   static List<Path> documents() {
