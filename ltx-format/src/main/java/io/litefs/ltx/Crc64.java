@@ -151,7 +151,8 @@ public final class Crc64 {
     return step(state ^ Long.reverseBytes(value));
   }
 
-  private static long updateByte(long state, byte value) {
+  /** Takes in one byte. */
+  static long updateByte(long state, byte value) {
     long leaving = (state ^ value) << 56;
     return (state >>> 8) ^ multiply(leaving);
   }

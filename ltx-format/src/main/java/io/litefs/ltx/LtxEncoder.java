@@ -29,18 +29,15 @@ import java.nio.channels.WritableByteChannel;
  * pool and go back in {@link #finish}. An encoder whose channel failed is simply dropped. Not for
  * use by several threads at once. The channel must be in blocking mode and is never closed.
  */
-public final class LtxEncoder {
+public final class LtxEncoder implements LtxWriter {
 
   private final LtxHeader header;
-  private final long lockPage;
   private final LtxOutput out;
-  private final PageShift shift;
+  private final FileChecksum checksum;
+  private final PageRun pages;
 
   private LtxBuffers buffers;
   private PageSink sink;
-  private long state;
-  private long lastPgno;
-  private long pageChecksums;
 
   /**
    * Starts a file. Nothing reaches the channel before there are 64 KiB, or {@link #finish}.
@@ -49,64 +46,35 @@ public final class LtxEncoder {
    */
   public LtxEncoder(WritableByteChannel out, LtxHeader header) {
     this.header = header;
-    this.lockPage = header.lockPage();
-    this.shift = PageShift.of(header.pageSize());
+    this.pages = new PageRun(header);
+    this.checksum = new FileChecksum(header.pageSize());
     this.buffers = LtxBuffers.take();
     this.out = new LtxOutput(out, buffers.channel);
     header.encode(buffers.channel);
-    this.state = Crc64.INITIAL;
-    for (int i = 0; i < LtxHeader.SIZE; i += Integer.BYTES) {
-      state = Crc64.updateInt(state, buffers.channel.getInt(i));
-    }
+    checksum.header(buffers.channel, 0);
     this.sink =
         header.compressed() ? new Lz4FrameSink(this.out, buffers) : new PlainSink(this.out);
   }
 
-  /**
-   * Adds a page.
-   *
-   * @param pgno above that of the page before, not above the header's commit, not the lock page;
-   *     in a snapshot the next one
-   * @param page exactly one page from position to limit, heap or direct; moved to its limit
-   * @return the page's checksum, which comes for free here: {@link PageChecksum#of}
-   * @throws IllegalArgumentException if the page may not come now or has another size
-   * @throws IOException what the channel threw
-   */
+  @Override
   public long page(long pgno, ByteBuffer page) throws IOException {
-    checkOpen();
-    checkPgno(pgno);
-    if (page.remaining() != header.pageSize()) {
-      throw new IllegalArgumentException(
-          "page " + pgno + " has " + page.remaining() + " bytes, not " + header.pageSize());
-    }
-    long crc = PageChecksum.state(pgno, page);
-    long checksum = PageChecksum.ofState(crc);
-    state = shift.append(state, crc);
-    pageChecksums ^= checksum;
-    lastPgno = pgno;
+    Arguments.checkPage(buffers, pages, header.pageSize(), pgno, page);
+    checksum.putInt((int) pgno);
+    long pageChecksum = checksum.page(pgno, page);
+    pages.add(pgno, pageChecksum);
     sink.putInt((int) pgno);
     sink.put(page);
-    return checksum;
+    return pageChecksum;
   }
 
-  /**
-   * Writes terminator and trailer and flushes all to the channel. The encoder cannot be used after.
-   *
-   * @param postApply checksum of the database after the transaction
-   * @throws IllegalStateException if this is a snapshot and pages are missing
-   * @throws IllegalArgumentException if it is not that of the pages of a snapshot, or is no
-   *     checksum of a database
-   * @throws IOException what the channel threw
-   */
+  @Override
   public LtxTrailer finish(Checksum postApply) throws IOException {
-    checkOpen();
-    checkPostApply(postApply);
+    Arguments.checkFinish(buffers, pages, postApply);
     sink.putInt(0);
     sink.end();
-    state = Crc64.updateInt(state, 0);
-    state = Crc64.updateLong(state, postApply.value());
-    LtxTrailer trailer =
-        new LtxTrailer(postApply, new Checksum(Checksum.FLAG | Crc64.value(state)));
+    checksum.putInt(0);
+    checksum.putLong(postApply.value());
+    LtxTrailer trailer = new LtxTrailer(postApply, checksum.value());
     trailer.encode(out.room(LtxTrailer.SIZE));
     out.flush();
     LtxBuffers.give(buffers);
@@ -115,46 +83,8 @@ public final class LtxEncoder {
     return trailer;
   }
 
-  /** Size of the file so far, in bytes; complete after {@link #finish}. */
+  @Override
   public long bytesWritten() {
     return out.count();
-  }
-
-  private void checkOpen() {
-    if (buffers == null) {
-      throw new IllegalStateException("the LTX file is finished");
-    }
-  }
-
-  private void checkPgno(long pgno) {
-    if (pgno <= lastPgno || pgno > header.commit() || pgno == lockPage) {
-      throw new IllegalArgumentException(
-          "page " + pgno + " after page " + lastPgno + ", commit " + header.commit()
-              + ", lock page " + lockPage);
-    }
-    if (header.isSnapshot() && pgno != PageOrder.following(lastPgno, lockPage)) {
-      throw new IllegalArgumentException(
-          "page " + pgno + " after page " + lastPgno + " leaves a gap in a snapshot");
-    }
-  }
-
-  private void checkPostApply(Checksum postApply) {
-    long expected = Checksum.FLAG | pageChecksums;
-    if (header.isSnapshot()) {
-      if (PageOrder.following(lastPgno, lockPage) <= header.commit()) {
-        throw new IllegalStateException(
-            "the snapshot ends with page " + lastPgno + " of " + header.commit());
-      }
-      if (postApply.value() != expected) {
-        throw new IllegalArgumentException(
-            "post-apply checksum " + postApply + ", but the pages of the snapshot have "
-                + Hex.format(expected));
-      }
-    } else if (postApply.value() >= 0) {
-      throw new IllegalArgumentException("post-apply checksum " + postApply + " has bit 63 clear");
-    } else if (header.commit() == 0 && !postApply.equals(Checksum.EMPTY_DATABASE)) {
-      throw new IllegalArgumentException(
-          "post-apply checksum " + postApply + " for a dropped database");
-    }
   }
 }

@@ -88,7 +88,30 @@ final class LtxInput {
     return end;
   }
 
-  LtxException truncated(String field, int wanted) {
+  /** Throws if there is a problem. */
+  void refuse(String field, long offset, String problem) throws LtxException {
+    if (problem != null) {
+      throw new LtxException(file, field, offset, problem);
+    }
+  }
+
+  /** Reads the trailer, checks it, and that nothing follows. */
+  LtxTrailer trailer(PageRun pages, FileChecksum checksum) throws IOException {
+    long start = offset();
+    LtxTrailer trailer = LtxTrailer.decode(need(LtxTrailer.SIZE, "trailer"));
+    refuse("post-apply checksum", start, pages.refusal(trailer.postApply()));
+    checksum.putLong(trailer.postApply().value());
+    if (!trailer.file().equals(checksum.value())) {
+      refuse(
+          "file checksum", start + 8, trailer.file() + ", but the file has " + checksum.value());
+    }
+    if (!atEnd()) {
+      refuse("trailer", offset(), "bytes follow it");
+    }
+    return trailer;
+  }
+
+  private LtxException truncated(String field, int wanted) {
     return new LtxException(
         file, field, offset(), "the file ends inside these " + wanted + " bytes");
   }

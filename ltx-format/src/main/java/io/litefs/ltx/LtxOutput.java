@@ -25,6 +25,11 @@ final class LtxOutput {
     room(4).putInt(value);
   }
 
+  /** Writes the lower 16 bits. */
+  void putShort(int value) throws IOException {
+    room(2).putShort((short) value);
+  }
+
   /** A buffer with room for {@code n} bytes, at most its capacity. */
   ByteBuffer room(int n) throws IOException {
     if (buffer.remaining() < n) {

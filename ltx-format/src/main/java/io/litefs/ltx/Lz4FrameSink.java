@@ -18,8 +18,9 @@ import java.nio.ByteOrder;
 final class Lz4FrameSink implements PageSink {
 
   private static final int FLG = Lz4.VERSION | Lz4.INDEPENDENT;
-  private static final byte HEADER_CHECKSUM =
-      (byte) (Lz4.HASH.hash(new byte[] {FLG, Lz4.BLOCK_64_KIB}, 0, 2, 0) >>> 8);
+
+  /** Second byte of the xxHash-32 of FLG and BD. */
+  private static final byte HC = (byte) 0x82;
 
   private final LtxOutput out;
   private final byte[] plain;
@@ -33,7 +34,7 @@ final class Lz4FrameSink implements PageSink {
     this.packed = buffers.packed();
     this.block = ByteBuffer.wrap(plain, 0, LtxBuffers.SIZE);
     buffers.channel.putInt(Integer.reverseBytes(Lz4.MAGIC));
-    buffers.channel.put((byte) FLG).put((byte) Lz4.BLOCK_64_KIB).put(HEADER_CHECKSUM);
+    buffers.channel.put((byte) FLG).put((byte) Lz4.BLOCK_64_KIB).put(HC);
   }
 
   @Override

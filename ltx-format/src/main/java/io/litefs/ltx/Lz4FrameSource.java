@@ -25,10 +25,16 @@ final class Lz4FrameSource implements PageSource {
 
   private final LtxInput in;
   private final long start;
+  private final long contentStart;
   private final int flags;
   private final int maxBlock;
   private final long contentSize;
+
+  /** Null if there is no checksum of the content. */
   private final StreamingXXHash32 contentHash;
+
+  /** Null if the blocks are independent. */
+  private final Lz4History history;
 
   private byte[] packed;
   private byte[] plain;
@@ -40,8 +46,14 @@ final class Lz4FrameSource implements PageSource {
 
   private boolean ended;
 
-  Lz4FrameSource(LtxInput in, LtxBuffers buffers) throws IOException {
+  /**
+   * Reads the frame's header.
+   *
+   * @param contentStart where the content would start if the file were not compressed
+   */
+  Lz4FrameSource(LtxInput in, LtxBuffers buffers, long contentStart) throws IOException {
     this.in = in;
+    this.contentStart = contentStart;
     this.start = in.offset();
     this.packed = buffers.packed();
     this.plain = buffers.plain();
@@ -82,11 +94,12 @@ final class Lz4FrameSource implements PageSource {
         (flags & Lz4.CONTENT_CHECKSUM) != 0
             ? XXHashFactory.safeInstance().newStreamingHash32(0)
             : null;
+    this.history = (flags & Lz4.INDEPENDENT) == 0 ? new Lz4History() : null;
   }
 
   @Override
   public long offset() {
-    return LtxHeader.SIZE + delivered + position;
+    return contentStart + delivered + position;
   }
 
   @Override
@@ -120,11 +133,10 @@ final class Lz4FrameSource implements PageSource {
   }
 
   @Override
-  public void end() throws IOException {
+  public void end(String field) throws IOException {
     do {
       if (position != limit) {
-        throw new LtxException(
-            in.file(), "terminator", offset(), "bytes follow it in the page block");
+        throw new LtxException(in.file(), field, offset(), "bytes follow it in the LZ4 frame");
       }
     } while (nextBlock());
   }
@@ -162,17 +174,20 @@ final class Lz4FrameSource implements PageSource {
     if (contentHash != null) {
       contentHash.update(plain, 0, limit);
     }
+    if (history != null) {
+      history.append(plain, limit);
+    }
     return true;
   }
 
   private void unpack(int length, long offset) throws IOException {
-    if ((flags & Lz4.INDEPENDENT) == 0 && delivered > 0) {
-      throw problem(offset, "blocks depend on each other");
-    }
     int most = (int) Math.min(maxBlock, 255L * length);
     plain = room(plain, most, 0);
     try {
-      limit = Lz4.DECOMPRESSOR.decompress(packed, 0, length, plain, 0, most);
+      limit =
+          history == null
+              ? Lz4.DECOMPRESSOR.decompress(packed, 0, length, plain, 0, most)
+              : history.decompress(packed, length, plain, most);
     } catch (LZ4Exception | IndexOutOfBoundsException e) {
       throw new LtxException(in.file(), FIELD, offset, "a block cannot be decompressed", e);
     }

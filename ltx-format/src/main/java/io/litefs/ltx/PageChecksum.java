@@ -16,14 +16,10 @@ public final class PageChecksum {
    * @param page the page's bytes from position to limit, heap or direct; neither is moved
    */
   public static long of(long pgno, ByteBuffer page) {
-    return ofState(state(pgno, page));
+    return ofState(Crc64.update(Crc64.updateInt(Crc64.INITIAL, (int) pgno), page));
   }
 
-  /** The CRC's state after a page header and a page, from which {@link #ofState} and {@link PageShift} go on. */
-  static long state(long pgno, ByteBuffer page) {
-    return Crc64.update(Crc64.updateInt(Crc64.INITIAL, (int) pgno), page);
-  }
-
+  /** From the state of the CRC after page number and page. */
   static long ofState(long state) {
     return Checksum.FLAG | Crc64.value(state);
   }

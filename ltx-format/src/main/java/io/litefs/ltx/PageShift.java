@@ -3,11 +3,10 @@ package io.litefs.ltx;
 /**
  * Gives the checksum of a file and that of a page for the price of one.
  *
- * <p>Both run over the same bytes, the page number and the page; only the state they start from
- * differs. A CRC is linear, so
+ * <p>Both run over the page's bytes; only the state they come with differs. A CRC is linear, so
  *
  * <pre>
- *   state after the page = CRC of the page alone ^ (state before ^ initial state) * x^(8 * bytes)
+ *   state after the page = state before * x^(8 * page size) ^ CRC of the page from state 0
  * </pre>
  *
  * and the product with a constant is sixteen look-ups, one for each four bits.
@@ -23,13 +22,11 @@ final class PageShift {
   private final long[] products = new long[NIBBLES * 16];
 
   private PageShift(int pageSize) {
-    // x^64, squared until it has as many bits as the page; then the 32 bits of the page number.
+    // x^64, squared until it has as many bits as the page.
     long constant = Crc64.updateLong(Long.MIN_VALUE, 0);
     for (int bytes = 8; bytes < pageSize; bytes *= 2) {
       constant = Crc64.product(constant, constant);
     }
-    constant = Crc64.updateInt(constant, 0);
-
     long[] bits = new long[64];
     for (int bit = 63; bit >= 0; bit--) {
       bits[bit] = constant;
@@ -54,17 +51,11 @@ final class PageShift {
     return shift;
   }
 
-  /**
-   * The state of a running CRC after a page.
-   *
-   * @param state before the page number
-   * @param page what {@link PageChecksum#state} gave for the page
-   */
+  /** The state after a page of which {@code page} is the CRC from state 0. */
   long append(long state, long page) {
-    long difference = state ^ Crc64.INITIAL;
     long result = page;
     for (int nibble = 0; nibble < NIBBLES; nibble++) {
-      result ^= products[nibble << 4 | (int) (difference >>> (nibble << 2)) & 15];
+      result ^= products[nibble << 4 | (int) (state >>> (nibble << 2)) & 15];
     }
     return result;
   }

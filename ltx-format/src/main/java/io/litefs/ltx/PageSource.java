@@ -14,6 +14,6 @@ interface PageSource {
   /** Fills the page from its position to its limit. */
   void read(ByteBuffer page, String field) throws IOException;
 
-  /** The terminator has been read: nothing of the page block may follow. */
-  void end() throws IOException;
+  /** The last field, this one, has been read: nothing else may be in the block. */
+  void end(String field) throws IOException;
 }

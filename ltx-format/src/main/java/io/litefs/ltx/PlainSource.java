@@ -22,7 +22,7 @@ record PlainSource(LtxInput in) implements PageSource {
   }
 
   @Override
-  public void end() {
+  public void end(String field) {
     // The trailer follows, as it does in every file.
   }
 }

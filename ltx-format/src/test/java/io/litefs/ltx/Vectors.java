@@ -6,6 +6,8 @@ import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 
 /**
@@ -17,9 +19,16 @@ final class Vectors {
 
   static final List<String> DATABASES = List.of("journal.db", "wal.db", "small.db");
 
+  private static final Map<String, byte[]> CACHE = new ConcurrentHashMap<>();
+
   private Vectors() {}
 
+  /** The file's bytes, for the caller to keep. */
   static byte[] read(String path) {
+    return CACHE.computeIfAbsent(path, Vectors::load).clone();
+  }
+
+  private static byte[] load(String path) {
     try {
       return Files.readAllBytes(root().resolve(path));
     } catch (IOException e) {
