@@ -30,7 +30,6 @@ final class Applier {
   private final DatabaseLocks locks;
   private final WalIndexPublisher walIndex;
   private final boolean strictVerify;
-  private final PageTable pending = new PageTable();
   private final ByteBuffer buffer = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
 
   Applier(Store store, Database database) {
@@ -56,24 +55,21 @@ final class Applier {
               .formatted(database.name(), header.minTxid(), before.pos()));
     }
     boolean whole = replacesAll(header, before);
-    long[] sum = {whole ? 0 : before.pos().checksum().value() & ~FLAG};
+    long sum = whole ? 0 : before.pos().checksum().value() & ~FLAG;
     PageTable checksums = database.checksums();
-    pending.clear();
-    transaction.forEachPage(
-        buffer,
-        (pgno, page, checksum) -> {
-          long old = whole || pgno > before.pageCount() ? 0 : checksums.get(pgno);
-          sum[0] ^= (old ^ checksum) & ~FLAG;
-          pending.put(pgno, checksum);
-        });
+    PageTable received = transaction.checksums();
+    for (long pgno = received.next(1); pgno != 0; pgno = received.next(pgno + 1)) {
+      long old = whole || pgno > before.pageCount() ? 0 : checksums.get(pgno);
+      sum ^= (old ^ received.get(pgno)) & ~FLAG;
+    }
     for (long pgno = header.commit() + 1; !whole && pgno <= before.pageCount(); pgno++) {
-      sum[0] ^= checksums.get(pgno) & ~FLAG;
+      sum ^= checksums.get(pgno) & ~FLAG;
     }
     Checksum expected = transaction.pos().checksum();
-    if ((sum[0] | FLAG) != expected.value()) {
+    if ((sum | FLAG) != expected.value()) {
       throw new StoreException(
           "%s: transaction %s would lead to checksum %016x, not %s"
-              .formatted(database.name(), header.maxTxid(), sum[0] | FLAG, expected));
+              .formatted(database.name(), header.maxTxid(), sum | FLAG, expected));
     }
   }
 
@@ -136,7 +132,7 @@ final class Applier {
     PosixFile target = file.file();
     transaction.forEachPage(
         buffer,
-        (pgno, page, checksum) -> {
+        (pgno, page) -> {
           long offset = (pgno - 1) * pageSize;
           target.pwrite(page, offset);
           if (tellKernel) {
@@ -163,7 +159,7 @@ final class Applier {
       if (replacesAll(header, database.state())) {
         checksums.clear();
       }
-      checksums.putAll(pending);
+      checksums.putAll(transaction.checksums());
       checksums.truncate(header.commit());
       if (strictVerify) {
         verifyAllPages(header, transaction.pos());

@@ -43,7 +43,7 @@ import org.slf4j.LoggerFactory;
 final class LtxLog {
 
   private static final Logger log = LoggerFactory.getLogger(LtxLog.class);
-  private static final int BUFFER_BYTES = 256 * 1024;
+  private static final int BUFFER_BYTES = 64 * 1024;
   private static final int MODE = 0644;
 
   /** Past this many unsynced files, one syncfs(2) of the filesystem is cheaper than a sync of each. */

@@ -5,8 +5,12 @@ import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.LtxTrailer;
 import io.litefs.ltx.Pos;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.ReadableByteChannel;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -20,47 +24,83 @@ final class ReceivedTransaction {
 
   @FunctionalInterface
   interface PageConsumer {
-    /** @param checksum of the page, as in the database's checksum */
-    void accept(long pgno, ByteBuffer page, long checksum) throws IOException;
+    void accept(long pgno, ByteBuffer page) throws IOException;
   }
 
-  private record Page(long pgno, ByteBuffer content, long checksum) {}
+  private record Page(long pgno, ByteBuffer content) {}
 
   private final Path file;
   private final LtxHeader header;
   private final LtxTrailer trailer;
+  private final PageTable checksums;
 
   /** Null if they are too many. */
   private final List<Page> pages;
 
-  private ReceivedTransaction(Path file, LtxHeader header, LtxTrailer trailer, List<Page> pages) {
+  private ReceivedTransaction(
+      Path file, LtxHeader header, LtxTrailer trailer, PageTable checksums, List<Page> pages) {
     this.file = file;
+    this.checksums = checksums;
     this.header = header;
     this.trailer = trailer;
     this.pages = pages;
   }
 
   /**
-   * Decodes and verifies a whole file.
+   * Decodes and verifies a file of the log.
    *
    * @param buffer direct, of the largest page size
+   * @param checksums takes the checksum of each page; belongs to the transaction until the next one is read into it
    * @throws io.litefs.ltx.LtxException if it is damaged
    */
-  static ReceivedTransaction read(Path file, ByteBuffer buffer) throws IOException {
-    try (LtxDecoder decoder = new LtxDecoder(LtxLog.openForReading(file), file.toString())) {
+  static ReceivedTransaction read(Path file, ByteBuffer buffer, PageTable checksums)
+      throws IOException {
+    return decode(LtxLog.openForReading(file), file, buffer, checksums);
+  }
+
+  /**
+   * Receives a file: decodes and verifies {@code in} while it is written to {@code file}.
+   *
+   * @param buffer direct, of the largest page size
+   * @param checksums takes the checksum of each page; belongs to the transaction until the next one is read into it
+   * @throws io.litefs.ltx.LtxException if it is damaged
+   */
+  static ReceivedTransaction receive(
+      InputStream in, Path file, ByteBuffer buffer, PageTable checksums)
+      throws IOException {
+    try (FileChannel out =
+        FileChannel.open(
+            file,
+            StandardOpenOption.CREATE,
+            StandardOpenOption.TRUNCATE_EXISTING,
+            StandardOpenOption.WRITE)) {
+      return decode(new TeeChannel(in, out), file, buffer, checksums);
+    }
+  }
+
+  private static ReceivedTransaction decode(
+      ReadableByteChannel in, Path file, ByteBuffer buffer, PageTable checksums)
+      throws IOException {
+    try (LtxDecoder decoder = new LtxDecoder(in, file.toString())) {
       int pageSize = decoder.header().pageSize();
+      checksums.clear();
       List<Page> kept = new ArrayList<>();
       for (long pgno; (pgno = decoder.next(buffer)) != 0; ) {
+        checksums.put(pgno, decoder.pageChecksum());
         if (kept != null && (long) (kept.size() + 1) * pageSize > MAX_KEPT_BYTES) {
           kept = null;
         }
         if (kept != null) {
-          ByteBuffer copy = ByteBuffer.allocate(pageSize).put(buffer).flip();
-          kept.add(new Page(pgno, copy, decoder.pageChecksum()));
+          kept.add(new Page(pgno, ByteBuffer.allocate(pageSize).put(buffer).flip()));
         }
       }
-      return new ReceivedTransaction(file, decoder.header(), decoder.trailer(), kept);
+      return new ReceivedTransaction(file, decoder.header(), decoder.trailer(), checksums, kept);
     }
+  }
+
+  /** Checksum of each page. */
+  PageTable checksums() {
+    return checksums;
   }
 
   LtxHeader header() {
@@ -74,7 +114,7 @@ final class ReceivedTransaction {
 
   /** The same transaction under the name that the log gave it. */
   ReceivedTransaction at(Path path) {
-    return new ReceivedTransaction(path, header, trailer, pages);
+    return new ReceivedTransaction(path, header, trailer, checksums, pages);
   }
 
   /** Gives out every page, ascending, in {@code buffer} (direct, of the largest page size). */
@@ -83,14 +123,49 @@ final class ReceivedTransaction {
       for (Page page : pages) {
         buffer.clear();
         buffer.put(page.content().duplicate()).flip();
-        consumer.accept(page.pgno(), buffer, page.checksum());
+        consumer.accept(page.pgno(), buffer);
       }
       return;
     }
     try (LtxDecoder decoder = new LtxDecoder(LtxLog.openForReading(file), file.toString())) {
       for (long pgno; (pgno = decoder.next(buffer)) != 0; ) {
-        consumer.accept(pgno, buffer, decoder.pageChecksum());
+        consumer.accept(pgno, buffer);
       }
+    }
+  }
+
+  /** Gives on what it reads and writes it to a file. */
+  private static final class TeeChannel implements ReadableByteChannel {
+    private final InputStream in;
+    private final FileChannel out;
+    private final byte[] buffer = new byte[64 * 1024];
+
+    TeeChannel(InputStream in, FileChannel out) {
+      this.in = in;
+      this.out = out;
+    }
+
+    @Override
+    public int read(ByteBuffer into) throws IOException {
+      int count = in.read(buffer, 0, Math.min(buffer.length, into.remaining()));
+      if (count > 0) {
+        into.put(buffer, 0, count);
+        ByteBuffer copy = ByteBuffer.wrap(buffer, 0, count);
+        while (copy.hasRemaining()) {
+          out.write(copy);
+        }
+      }
+      return count;
+    }
+
+    @Override
+    public boolean isOpen() {
+      return out.isOpen();
+    }
+
+    @Override
+    public void close() {
+      // Neither end is the decoder's.
     }
   }
 }

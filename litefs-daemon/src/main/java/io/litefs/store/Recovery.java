@@ -302,14 +302,15 @@ final class Recovery {
   private void playLog(DatabaseState state) throws IOException {
     BackingFile file = files.get(FileKind.DATABASE);
     List<Path> transactions = log.files();
+    PageTable pageChecksums = new PageTable();
     for (Path path : transactions) {
-      ReceivedTransaction transaction = ReceivedTransaction.read(path, page);
+      ReceivedTransaction transaction = ReceivedTransaction.read(path, page, pageChecksums);
       int pageSize = transaction.header().pageSize();
       if (pageSize != state.pageSize()) {
         continue; // An older page size: a later file has every page in the new one.
       }
       transaction.forEachPage(
-          page, (pgno, content, checksum) -> file.file().pwrite(content, (pgno - 1) * pageSize));
+          page, (pgno, content) -> file.file().pwrite(content, (pgno - 1) * pageSize));
     }
     file.file().truncate(state.pageCount() * state.pageSize());
     file.file().fsync();

@@ -7,7 +7,6 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -27,6 +26,7 @@ final class ReplicaDatabase {
   private final Database database;
   private final Applier applier;
   private final ByteBuffer buffer = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
+  private final PageTable checksums = new PageTable();
 
   /** Position of the end of the log. */
   private volatile Pos received;
@@ -53,8 +53,7 @@ final class ReplicaDatabase {
     ReceivedTransaction transaction;
     boolean verified;
     try {
-      Files.copy(in, temporary, StandardCopyOption.REPLACE_EXISTING);
-      transaction = ReceivedTransaction.read(temporary, buffer);
+      transaction = ReceivedTransaction.receive(in, temporary, buffer, checksums);
       requireFollows(transaction.header());
       verified = isNext(transaction);
       if (verified) {
@@ -102,10 +101,11 @@ final class ReplicaDatabase {
     long waitingSince = System.nanoTime();
     long reported = waitingSince;
     ByteBuffer pages = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
+    PageTable pageChecksums = new PageTable();
     try {
       while (!isDone()) {
         Path file = nextFile();
-        ReceivedTransaction transaction = ReceivedTransaction.read(file, pages);
+        ReceivedTransaction transaction = ReceivedTransaction.read(file, pages, pageChecksums);
         applier.verify(transaction);
         boolean applied = applier.apply(transaction, REPORT_INTERVAL);
         long now = System.nanoTime();

@@ -30,6 +30,8 @@ final class WalCapture {
   /** Transactions up to this many bytes are read in one piece. */
   private static final int WINDOW_BYTES = 1 << 20;
 
+  private static final int MIN_WINDOW_BYTES = 1 << 14;
+
   private final Database database;
 
   /** Null as long as the WAL has no valid header. */
@@ -272,9 +274,10 @@ final class WalCapture {
 
   /** Reads the WAL as it will be once the write in hand is done. Slices are valid until the next call. */
   private static final class FrameReader {
-    private final ByteBuffer window = ByteBuffer.allocateDirect(WINDOW_BYTES);
-    private final ByteBuffer scratch =
-        ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE + FRAME_HEADER_BYTES);
+    /** Grows to what transactions need, up to {@link #WINDOW_BYTES}: there may be many databases. */
+    private ByteBuffer window = ByteBuffer.allocateDirect(0);
+
+    private ByteBuffer scratch = ByteBuffer.allocateDirect(0);
     private long windowStart;
     private long windowEnd;
     private BackingFile wal;
@@ -294,6 +297,10 @@ final class WalCapture {
     /** Loads a range in one piece, if it is not too large. */
     void window(long start, long end) throws ErrnoException {
       if (end - start <= WINDOW_BYTES) {
+        int length = (int) (end - start);
+        if (window.capacity() < length) {
+          window = ByteBuffer.allocateDirect(Math.max(MIN_WINDOW_BYTES, Integer.highestOneBit(length) * 2));
+        }
         read(window.clear().limit((int) (end - start)), start);
         windowStart = start;
         windowEnd = end;
@@ -303,6 +310,9 @@ final class WalCapture {
     ByteBuffer slice(long offset, int length) throws ErrnoException {
       if (offset >= windowStart && offset + length <= windowEnd) {
         return window.slice((int) (offset - windowStart), length);
+      }
+      if (scratch.capacity() < length) {
+        scratch = ByteBuffer.allocateDirect(length);
       }
       ByteBuffer buffer = scratch.clear().limit(length);
       read(buffer, offset);
