@@ -22,6 +22,7 @@ public final class Main {
   public static void main(String[] args) {
     // One provider is in the jar; looking for others costs time at every start.
     System.setProperty("slf4j.provider", "ch.qos.logback.classic.spi.LogbackServiceProvider");
+    System.setProperty("slf4j.internal.verbosity", "WARN");
     int exitCode = new Main(System.out, System.err).run(args);
     System.out.flush();
     System.err.flush();

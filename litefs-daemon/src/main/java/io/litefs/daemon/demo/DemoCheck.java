@@ -40,7 +40,8 @@ final class DemoCheck {
 
   /** Returns whether all was well; prints what was seen. */
   boolean run() throws CommandException, InterruptedException {
-    try (EventReader events = new EventReader(replica.url())) {
+    EventReader events = new EventReader(replica.url());
+    try {
       for (String mode : new String[] {"DELETE", "WAL"}) {
         checkMode(mode, "check-" + mode.toLowerCase(Locale.ROOT) + ".db", events);
       }

@@ -7,8 +7,8 @@ import io.litefs.daemon.client.CommandException;
 import io.litefs.ltx.Txid;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
-import java.net.HttpURLConnection;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -18,13 +18,12 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/** Follows the events of a node, so that one can wait for a position there. */
-final class EventReader implements AutoCloseable {
+/** Follows the events of a node until that ends, so that one can wait for a position there. */
+final class EventReader {
 
   private static final JsonFactory JSON = new JsonFactory();
 
   private final URI node;
-  private final HttpURLConnection connection;
   private final BufferedReader lines;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
@@ -41,8 +40,8 @@ final class EventReader implements AutoCloseable {
     this.node = node;
     try {
       // Plainer than java.net.http, which adds a change of threads to each event: it is the lag that is measured.
-      connection = (HttpURLConnection) node.resolve("/events").toURL().openConnection();
-      lines = new BufferedReader(new InputStreamReader(connection.getInputStream(), StandardCharsets.UTF_8));
+      InputStream events = node.resolve("/events").toURL().openStream();
+      lines = new BufferedReader(new InputStreamReader(events, StandardCharsets.UTF_8));
       lines.readLine();
     } catch (IOException e) {
       throw new CommandException("cannot read the events of " + node + ": " + e.getMessage(), e);
@@ -119,10 +118,5 @@ final class EventReader implements AutoCloseable {
     } finally {
       lock.unlock();
     }
-  }
-
-  @Override
-  public void close() {
-    connection.disconnect();
   }
 }
