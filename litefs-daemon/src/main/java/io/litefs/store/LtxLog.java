@@ -43,7 +43,6 @@ import org.slf4j.LoggerFactory;
 final class LtxLog {
 
   private static final Logger log = LoggerFactory.getLogger(LtxLog.class);
-  private static final int BUFFER_BYTES = 64 * 1024;
   private static final int MODE = 0644;
 
   /** Past this many unsynced files, one syncfs(2) of the filesystem is cheaper than a sync of each. */
@@ -51,8 +50,6 @@ final class LtxLog {
 
   private final Path dir;
   private final boolean syncAlways;
-  private final ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER_BYTES);
-  private LtxEncoder encoder;
 
   /** Files that span several transactions, by min TXID. Guarded by this. */
   private final TreeMap<Long, Long> spans = new TreeMap<>();
@@ -250,6 +247,7 @@ final class LtxLog {
     private final Path path;
     private final PosixFile file;
     private final LtxHeader header;
+    private final LtxEncoder encoder;
     private long written;
 
     private Writer(LtxHeader header) throws IOException {
@@ -257,7 +255,6 @@ final class LtxLog {
       this.path = path(header.minTxid().value(), header.maxTxid().value());
       this.file =
           PosixFile.open(path, PosixFile.O_RDWR | PosixFile.O_CREAT | PosixFile.O_TRUNC, MODE);
-      buffer.clear();
       try {
         encoder = new LtxEncoder(this, header);
       } catch (RuntimeException | Error e) {
@@ -272,9 +269,7 @@ final class LtxLog {
 
     /** Completes the file on the filesystem; it can still be aborted. */
     LtxTrailer finish(Checksum postApply) throws IOException {
-      LtxTrailer trailer = encoder.finish(postApply);
-      drain();
-      return trailer;
+      return encoder.finish(postApply);
     }
 
     /** Makes the finished file part of the log; with durability {@code always} it is on disk when this returns. */
@@ -297,26 +292,13 @@ final class LtxLog {
       }
     }
 
+    /** The encoder collects what it writes, in direct memory. */
     @Override
     public int write(ByteBuffer from) throws IOException {
       int count = from.remaining();
-      while (from.hasRemaining()) {
-        if (!buffer.hasRemaining()) {
-          drain();
-        }
-        int part = Math.min(from.remaining(), buffer.remaining());
-        buffer.put(buffer.position(), from, from.position(), part);
-        buffer.position(buffer.position() + part);
-        from.position(from.position() + part);
-      }
+      file.pwrite(from, written);
+      written += count;
       return count;
-    }
-
-    private void drain() throws ErrnoException {
-      buffer.flip();
-      written += buffer.remaining();
-      file.pwrite(buffer, written - buffer.remaining());
-      buffer.clear();
     }
 
     @Override
