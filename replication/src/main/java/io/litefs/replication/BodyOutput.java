@@ -239,6 +239,16 @@ final class BodyOutput extends OutputStream implements WritableByteChannel {
     }
   }
 
+  /** Whether the body was written to its end. */
+  boolean isEnded() {
+    lock.lock();
+    try {
+      return closed && failure == null;
+    } finally {
+      lock.unlock();
+    }
+  }
+
   @Override
   public boolean isOpen() {
     lock.lock();

@@ -124,8 +124,12 @@ final class Dispatcher {
 
   private static void failed(ServerExchange exchange, Throwable e) {
     String what = exchange.method() + " " + exchange.path();
-    if (exchange.isBroken()) {
+    if (exchange.isBroken() || e instanceof PeerGoneException) {
+      // Nobody is there to be told, and no fault of this node.
       log.debug("{} from {} broken off: {}", what, exchange.remoteAddress(), e.toString());
+      if (!exchange.isAnsweredWhole()) {
+        exchange.abort(e.getMessage());
+      }
       return;
     }
     String reason = e.getMessage() == null ? e.toString() : e.getMessage();
@@ -133,6 +137,9 @@ final class Dispatcher {
       log.warn("{} from {} failed: {}", what, exchange.remoteAddress(), reason);
     } else {
       log.error("{} from {} failed", what, exchange.remoteAddress(), e);
+    }
+    if (exchange.isAnsweredWhole()) {
+      return;
     }
     if (exchange.isAnswered()) {
       exchange.abort(reason);

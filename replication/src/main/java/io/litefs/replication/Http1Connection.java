@@ -50,7 +50,7 @@ final class Http1Connection extends ChannelInboundHandlerAdapter {
   private static final int MAX_DISCARD = 256 * 1024;
 
   /** How long a client may go on sending after its answer before the connection is cut. */
-  private static final long LINGER_SECONDS = 2;
+  private static final Duration LINGER = Duration.ofSeconds(2);
 
   private enum State {
     /** Waiting for a request, or receiving and answering one. */
@@ -79,10 +79,10 @@ final class Http1Connection extends ChannelInboundHandlerAdapter {
   @Override
   public void handlerAdded(ChannelHandlerContext ctx) {
     this.ctx = ctx;
-    closeUnlessRequestWithin(options.headerTimeout());
+    closeAfter(options.headerTimeout());
   }
 
-  private void closeUnlessRequestWithin(Duration timeout) {
+  private void closeAfter(Duration timeout) {
     cancelTimer();
     timer = ctx.executor().schedule(() -> ctx.close(), timeout.toNanos(), TimeUnit.NANOSECONDS);
   }
@@ -190,7 +190,7 @@ final class Http1Connection extends ChannelInboundHandlerAdapter {
     if (exchange != answered || state != State.SERVING) {
       return;
     }
-    if (exchange.closeAfter || exchange.awaitsContinue) {
+    if (exchange.lastOnConnection || exchange.awaitsContinue) {
       // A client that was never told to continue may or may not send its body: no telling where
       // the next request begins.
       linger();
@@ -199,6 +199,7 @@ final class Http1Connection extends ChannelInboundHandlerAdapter {
     } else {
       state = State.DISCARDING;
       discarded = exchange.body.available();
+      closeAfter(LINGER);
     }
     drain();
     readMore();
@@ -207,7 +208,7 @@ final class Http1Connection extends ChannelInboundHandlerAdapter {
   private void nextRequest() {
     state = State.SERVING;
     exchange = null;
-    closeUnlessRequestWithin(options.idleTimeout());
+    closeAfter(options.idleTimeout());
   }
 
   /** Closes without a reset, which could destroy the answer on its way to the client. */
@@ -218,8 +219,7 @@ final class Http1Connection extends ChannelInboundHandlerAdapter {
       return;
     }
     ((DuplexChannel) ctx.channel()).shutdownOutput();
-    cancelTimer();
-    timer = ctx.executor().schedule(() -> ctx.close(), LINGER_SECONDS, TimeUnit.SECONDS);
+    closeAfter(LINGER);
   }
 
   private void refuse(Throwable cause) {
@@ -285,7 +285,7 @@ final class Http1Connection extends ChannelInboundHandlerAdapter {
     private final HttpRequest request;
 
     /** Whether the connection ends with the answer. */
-    private volatile boolean closeAfter;
+    private volatile boolean lastOnConnection;
 
     // Event loop only.
     private boolean awaitsContinue;
@@ -300,7 +300,7 @@ final class Http1Connection extends ChannelInboundHandlerAdapter {
               ApiServerOptions.BODY_WINDOW, taken -> ctx.executor().execute(() -> readMore())),
           options.bodyTimeout());
       this.request = request;
-      this.closeAfter = !HttpUtil.isKeepAlive(request);
+      this.lastOnConnection = !HttpUtil.isKeepAlive(request);
       body.setTimeout(options.bodyTimeout());
     }
 
@@ -342,9 +342,9 @@ final class Http1Connection extends ChannelInboundHandlerAdapter {
         HttpUtil.setTransferEncodingChunked(response, true);
       }
       if (http10 && length < 0) {
-        closeAfter = true; // The end of the connection is the end of the body.
+        lastOnConnection = true; // The end of the connection is the end of the body.
       }
-      if (closeAfter) {
+      if (lastOnConnection) {
         response.headers().add(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
       } else if (http10) {
         response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.KEEP_ALIVE);

@@ -26,7 +26,8 @@ import java.util.concurrent.TimeUnit;
  * method begins as the HTTP/2 preface does.
  */
 final class ProtocolDetector extends ByteToMessageDecoder {
-  private static final byte[] PREFACE = "PRI * HTTP/2.0".getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] PREFACE =
+      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".getBytes(StandardCharsets.US_ASCII);
   private static final int DEFAULT_CONNECTION_WINDOW = 65535;
 
   private final Dispatcher dispatcher;

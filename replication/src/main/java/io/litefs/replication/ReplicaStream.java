@@ -114,6 +114,7 @@ final class ReplicaStream {
   }
 
   /** Streams until the node is no longer primary, the replica has gone or {@link #close}. */
+  @SuppressWarnings("try") // The subscription is only there to be closed.
   void run() throws IOException {
     sender = Thread.currentThread();
     ByteBuf buffer = Buffers.ALLOCATOR.directBuffer(BodyOutput.BUFFER, BodyOutput.BUFFER);
@@ -127,8 +128,12 @@ final class ReplicaStream {
         }
       }
       ByteBuffer chunk = buffer.nioBuffer(0, BodyOutput.BUFFER);
-      while (!gone) {
+      while (true) {
+        // Before anything is looked at, so that no change is lost that comes after.
         signalled.set(false);
+        if (gone) {
+          throw new PeerGoneException("client has gone away");
+        }
         if (closing || !source.isPrimary()) {
           end();
           return;
@@ -153,7 +158,6 @@ final class ReplicaStream {
           sleep();
         }
       }
-      throw new PeerGoneException("client has gone away");
     } finally {
       buffer.release();
       handoff.close();

@@ -192,6 +192,11 @@ abstract class ServerExchange implements Exchange, BodyOutput.Sink {
     return aborted != null;
   }
 
+  /** Whether the handler has given the whole answer. */
+  final synchronized boolean isAnsweredWhole() {
+    return response != null && (output == null || output.isEnded());
+  }
+
   /** Ends an answer that the handler has left open. */
   final void closeResponse() throws IOException {
     OutputStream out;

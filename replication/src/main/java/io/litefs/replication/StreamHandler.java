@@ -109,6 +109,7 @@ public final class StreamHandler implements Exchange.Handler, Closeable {
     serve(exchange, replica.getAsLong(), positions);
   }
 
+  @SuppressWarnings("try") // The heartbeats are only there to be closed.
   private void serve(Exchange exchange, long replica, Map<String, Pos> positions)
       throws IOException {
     exchange.setHeader(NodeId.HEADER, NodeId.format(nodeId));
