@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 /**
  * A rollback journal as a whole (fileformat2, section 3): segments of a {@link JournalHeader} and
@@ -28,6 +29,9 @@ public final class Journal {
 
   private static final int SUPER_JOURNAL_TRAILER = 16;
 
+  private static final Pattern SUPER_JOURNAL_NAME =
+      Pattern.compile("[^\\00]*-mj\\p{XDigit}{6}9\\p{XDigit}{2}");
+
   private Journal() {}
 
   /**
@@ -42,6 +46,9 @@ public final class Journal {
    * The name of the super-journal at the end of the journal, as the application's process wrote it:
    * an absolute path in its view of the filesystem. Empty if there is none or it is damaged, in
    * which case SQLite rolls back.
+   *
+   * <p>All names that SQLite has given since 2011 end in "-mj", six hexadecimal digits, 9, and two
+   * more. Its newest versions take another name for none; so does this.
    */
   public static Optional<String> superJournal(ReadableFile journal) throws IOException {
     long size = journal.size();
@@ -63,17 +70,14 @@ public final class Journal {
     byte[] bytes = new byte[name.remaining()];
     name.get(bytes);
     int sum = 0;
-    int end = bytes.length;
-    for (int i = 0; i < bytes.length; i++) {
-      sum += bytes[i];
-      if (bytes[i] == 0) {
-        end = Math.min(end, i); // SQLite takes the name for a C string
-      }
+    for (byte b : bytes) {
+      sum += b;
     }
-    if (bytes.length < length || sum != trailer.getInt(4) || end == 0) {
+    if (bytes.length < length || sum != trailer.getInt(4)) {
       return Optional.empty();
     }
-    return Optional.of(new String(bytes, 0, end, StandardCharsets.UTF_8));
+    return Optional.of(new String(bytes, StandardCharsets.UTF_8))
+        .filter(text -> SUPER_JOURNAL_NAME.matcher(text).matches());
   }
 
   private static ByteBuffer read(ReadableFile file, long offset, int length) throws IOException {

@@ -14,6 +14,10 @@ import java.util.function.Predicate;
  * database open, or holds the EXCLUSIVE lock on it. Afterwards it must sync the database file and
  * only then remove the journal (unlink, truncate, or zero its header), whatever the result was;
  * before that, a crash does no harm, since all can be done again.
+ *
+ * <p>The file need not be byte for byte what it was before the transaction: SQLite does not journal
+ * pages that were on the freelist, and a crashed transaction may have written them. Their content
+ * means nothing to SQLite, but checksums of pages taken before do not hold for them.
  */
 public final class JournalRollback {
 
