@@ -25,10 +25,10 @@ import java.util.Objects;
  *
  * which is three shifts and no table; the at most four bits that leave the register on the right
  * are powers from x^64 on and are multiplied by the same polynomial once more. Squaring is linear
- * in GF(2), so {@code x^(64*8) = 1 + x^8 + x^24 + x^32} has no more terms: eight lanes can each jump
- * over the other seven, which keeps all of the processor's ALUs busy. What leaves the register in
- * such a jump is worth x^64 more, so it is simply added to the word before: for the first lane that
- * is the last lane before its own jump. The lanes are put together at the end.
+ * in GF(2), so {@code x^(64*8) = 1 + x^8 + x^24 + x^32} has no more terms: eight lanes can each
+ * jump over the other seven, which keeps all of the processor's ALUs busy. What leaves the register
+ * in such a jump is worth x^64 more, so it is simply added to the word before: for the first lane
+ * that is the last lane before its own jump. The lanes are put together at the end.
  */
 public final class Crc64 {
 

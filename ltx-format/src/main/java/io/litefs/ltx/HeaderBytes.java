@@ -130,7 +130,8 @@ final class HeaderBytes {
           preApply + " with min TXID " + min + "; it is 0 if and only if min TXID is 1");
     }
     if (preApply.value() > 0) {
-      throw new HeaderFieldException("pre-apply checksum", PRE_APPLY, preApply + " has bit 63 clear");
+      throw new HeaderFieldException(
+          "pre-apply checksum", PRE_APPLY, preApply + " has bit 63 clear");
     }
   }
 

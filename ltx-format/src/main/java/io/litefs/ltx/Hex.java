@@ -22,7 +22,7 @@ final class Hex {
         // falls through: NumberFormatException would name the digit but not the thing
       }
     }
-    throw new IllegalArgumentException(
-        what + " must be 16 hex digits, not \"" + (text.length() > 40 ? text.substring(0, 40) + "..." : text) + "\"");
+    String shown = text.length() > 40 ? text.substring(0, 40) + "..." : text;
+    throw new IllegalArgumentException(what + " must be 16 hex digits, not \"" + shown + "\"");
   }
 }

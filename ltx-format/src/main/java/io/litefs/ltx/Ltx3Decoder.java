@@ -80,8 +80,9 @@ public final class Ltx3Decoder implements LtxReader {
       return 0;
     }
     in.refuse("page number", start, pages.refusal(pgno));
-    in.refuse(
-        "page flags", start + 4, (flags & ~Ltx3Encoder.FLAG_SIZE) == 0 ? null : flags + " is unknown");
+    if ((flags & ~Ltx3Encoder.FLAG_SIZE) != 0) {
+      in.refuse("page flags", start + 4, flags + " has flags that are not known");
+    }
     checksum.putInt((int) pgno);
     checksum.putShort(flags);
     page.clear().limit(header.pageSize());

@@ -5,7 +5,7 @@ import java.util.Objects;
 
 /**
  * The header of an LTX file of version 3: the bytes of {@link LtxHeader} with other flags. Bit 0 is
- * not allowed; bit 1 says that there are no database checksums, then pre-apply and post-apply are 0.
+ * not allowed; bit 1 says that there are no database checksums: pre-apply and post-apply are 0.
  *
  * <p>Litestream leaves the size in the WAL 0 where it has an offset, so that is allowed here. All
  * else is checked as in version 1, with an {@link IllegalArgumentException}.

@@ -18,8 +18,8 @@ import java.util.PriorityQueue;
  * <p>The result has the min TXID and pre-apply checksum of the first file, max TXID, commit,
  * timestamp and post-apply checksum of the last, and neither WAL offset, size, salts nor node id.
  *
- * <p>All inputs are read at once, which takes about 200 KiB each. Compaction is associative: what is
- * too much for one step can be done in several.
+ * <p>All inputs are read at once, which takes about 200 KiB each. Compaction is associative: what
+ * is too much for one step can be done in several.
  */
 public final class LtxCompactor {
 

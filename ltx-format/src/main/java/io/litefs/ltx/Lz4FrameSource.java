@@ -69,7 +69,8 @@ final class Lz4FrameSource implements PageSource {
         || (flags & Lz4.RESERVED_FLAG) != 0
         || (blockCode & 0x8F) != 0
         || BLOCK_SIZES[blockCode >> 4] == 0) {
-      throw problem(start + 4, String.format("unknown flags %02x %02x", flags & 0xFF, blockCode & 0xFF));
+      throw problem(
+          start + 4, String.format("unknown flags %02x %02x", flags & 0xFF, blockCode & 0xFF));
     }
     if ((flags & Lz4.DICTIONARY_ID) != 0) {
       throw problem(start + 4, "needs a dictionary, which LTX does not have");

@@ -54,7 +54,9 @@ class Crc64Test {
 
   @Property
   void doesNotDependOnHowTheBytesAreDivided(
-      @ForAll long state, @ForAll @Size(max = 600) byte[] data, @ForAll @IntRange(max = 600) int at) {
+      @ForAll long state,
+      @ForAll @Size(max = 600) byte[] data,
+      @ForAll @IntRange(max = 600) int at) {
     int cut = Math.min(at, data.length);
     long divided =
         Crc64.update(Crc64.update(state, data, 0, cut), data, cut, data.length - cut);

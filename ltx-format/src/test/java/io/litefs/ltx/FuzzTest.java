@@ -91,12 +91,14 @@ class FuzzTest {
   }
 
   @Property(tries = 2000)
-  void version1(@ForAll("v1") String path, @ForAll("damages") List<Damage> damages) throws IOException {
+  void version1(@ForAll("v1") String path, @ForAll("damages") List<Damage> damages)
+      throws IOException {
     check(path, damages, LtxFiles::decoder);
   }
 
   @Property(tries = 1000)
-  void version3(@ForAll("v3") String path, @ForAll("damages") List<Damage> damages) throws IOException {
+  void version3(@ForAll("v3") String path, @ForAll("damages") List<Damage> damages)
+      throws IOException {
     check(path, damages, LtxFiles::decoder3);
   }
 

@@ -144,7 +144,8 @@ class LtxDecoderRefusalTest {
 
   @Test
   void snapshotWhosePagesHaveAnotherChecksum() {
-    assertRefused(withLong(LtxFiles.small(), 1136, LtxFiles.SOME.value()), "post-apply checksum", 1136);
+    assertRefused(
+        withLong(LtxFiles.small(), 1136, LtxFiles.SOME.value()), "post-apply checksum", 1136);
   }
 
   @Test

@@ -18,7 +18,12 @@ class RoundTripTest {
 
   /** Pages whose bytes follow from a seed; some of them shrink well, some do not. */
   record Content(
-      boolean compressed, boolean checksums, int pageSize, boolean snapshot, long commit, long seed) {
+      boolean compressed,
+      boolean checksums,
+      int pageSize,
+      boolean snapshot,
+      long commit,
+      long seed) {
 
     LtxHeader header() {
       return LtxFiles.header(compressed, pageSize, commit, snapshot ? 1 : 7, snapshot ? 5 : 7);

@@ -2,32 +2,40 @@ package io.litefs.ltx;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.SortedMap;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvFileSource;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Files that the original implementation wrote. */
 class VectorTest {
 
-  private record Page(long pgno, ByteBuffer bytes, long checksum) {}
-
   static List<String> plainFiles() {
-    return Vectors.DATABASES.stream().flatMap(db -> Vectors.list("ltx-v1-plain/" + db).stream()).toList();
+    return Vectors.DATABASES.stream()
+        .flatMap(db -> Vectors.list("ltx-v1-plain/" + db).stream())
+        .toList();
   }
 
   @ParameterizedTest
   @CsvFileSource(resources = "/vectors/expected.csv", numLinesToSkip = 1)
   void decodesToTheRecordedFields(
-      String name, String min, String max, long commit, int pages, String pre, String post, long walOffset, long walSize)
+      String name,
+      String min,
+      String max,
+      long commit,
+      int pages,
+      String preApply,
+      String postApply,
+      long walOffset,
+      long walSize)
       throws IOException {
     for (String folder : List.of("ltx-v1-lz4", "ltx-v1-plain")) {
       try (LtxDecoder decoder = decoder(folder + "/" + name)) {
@@ -36,36 +44,37 @@ class VectorTest {
         assertThat(header.minTxid()).hasToString(min);
         assertThat(header.maxTxid()).hasToString(max);
         assertThat(header.commit()).isEqualTo(commit);
-        assertThat(header.preApply()).hasToString(pre);
+        assertThat(header.preApply()).hasToString(preApply);
         assertThat(header.walOffset()).isEqualTo(walOffset);
         assertThat(header.walSize()).isEqualTo(walSize);
-        assertThat(pages(decoder)).hasSize(pages);
-        assertThat(decoder.trailer().postApply()).hasToString(post);
+        assertThat(LtxFiles.read(decoder)).hasSize(pages);
+        assertThat(decoder.trailer().postApply()).hasToString(postApply);
       }
     }
   }
 
   @ParameterizedTest
   @MethodSource("plainFiles")
-  void encodesPlainFilesToTheSameBytes(String path) throws IOException {
+  void plainFilesAreWrittenWithTheSameBytes(String path) throws IOException {
     try (LtxDecoder decoder = decoder(path)) {
-      assertThat(encode(decoder, decoder.header())).isEqualTo(Vectors.read(path));
+      SortedMap<Long, byte[]> pages = LtxFiles.read(decoder);
+      assertThat(LtxFiles.encode(decoder.header(), pages, decoder.trailer().postApply()))
+          .isEqualTo(Vectors.read(path));
     }
   }
 
   @ParameterizedTest
   @MethodSource("plainFiles")
   void compressedFilesHoldTheSamePages(String path) throws IOException {
-    byte[] compressed;
-    try (LtxDecoder decoder = decoder(path)) {
-      compressed = encode(decoder, decoder.header().withCompressed(true));
-    }
     try (LtxDecoder plain = decoder(path);
-        LtxDecoder again = new LtxDecoder(Channels.newChannel(new ByteArrayInputStream(compressed)), path);
         LtxDecoder original = decoder(path.replace("plain", "lz4"))) {
-      List<Page> pages = pages(plain);
-      assertThat(pages(again)).isEqualTo(pages);
-      assertThat(pages(original)).isEqualTo(pages);
+      SortedMap<Long, byte[]> pages = LtxFiles.read(plain);
+      assertSame(LtxFiles.read(original), pages);
+      byte[] compressed =
+          LtxFiles.encode(
+              plain.header().withCompressed(true), pages, plain.trailer().postApply());
+      assertThat(compressed.length).isLessThan(Vectors.read(path).length / 2);
+      assertSame(LtxFiles.read(LtxFiles.decoder(compressed)), pages);
     }
   }
 
@@ -74,54 +83,86 @@ class VectorTest {
   void applyingAllFilesInOrderGivesTheDatabase(String folder) throws IOException {
     for (String db : Vectors.DATABASES) {
       byte[] database = {};
-      Checksum before = Checksum.ZERO;
+      LtxVerifier.Summary before = null;
       for (String path : Vectors.list(folder + "/" + db)) {
-        try (LtxDecoder decoder = decoder(path)) {
-          LtxHeader header = decoder.header();
-          assertThat(header.preApply()).isEqualTo(before);
-          database = Arrays.copyOf(database, (int) header.commit() * header.pageSize());
-          for (Page page : pages(decoder)) {
-            page.bytes.get(database, (int) (page.pgno - 1) * header.pageSize(), header.pageSize());
-          }
-          before = decoder.trailer().postApply();
-          assertThat(checksum(database, header.pageSize())).isEqualTo(before.value());
+        LtxVerifier.Summary summary = LtxVerifier.verify(decoder(path));
+        if (before != null) {
+          LtxVerifier.checkFollows(before, summary);
         }
+        database = apply(database, decoder(path));
+        assertThat(checksum(database, summary.header().pageSize()))
+            .isEqualTo(summary.position().checksum());
+        before = summary;
       }
       assertThat(database).isEqualTo(Vectors.read("ltx-v3/" + db));
     }
   }
 
-  private static long checksum(byte[] database, int pageSize) {
-    long checksum = 0;
-    for (int i = 0; i < database.length / pageSize; i++) {
-      checksum ^= PageChecksum.of(i + 1, ByteBuffer.wrap(database, i * pageSize, pageSize));
+  @ParameterizedTest
+  @CsvSource({"journal.db, journal", "wal.db, wal", "small.db, small"})
+  void version3HoldsTheDatabase(String db, String name) throws IOException {
+    byte[] file = Vectors.read("ltx-v3/" + name + ".ltx");
+    try (Ltx3Decoder decoder = LtxFiles.decoder3(file)) {
+      assertThat(apply(new byte[0], decoder)).isEqualTo(Vectors.read("ltx-v3/" + db));
     }
-    return Checksum.FLAG | checksum;
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"journal", "wal", "small"})
+  void version3IsWrittenWithTheSamePages(String name) throws IOException {
+    try (Ltx3Decoder decoder = LtxFiles.decoder3(Vectors.read("ltx-v3/" + name + ".ltx"))) {
+      SortedMap<Long, byte[]> pages = LtxFiles.read(decoder);
+      byte[] again = LtxFiles.encode(decoder.header(), pages, decoder.trailer().postApply());
+      Ltx3Decoder read = LtxFiles.decoder3(again);
+      assertThat(read.header()).isEqualTo(decoder.header());
+      assertSame(LtxFiles.read(read), pages);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"journal.db, journal", "wal.db, wal", "small.db, small"})
+  void compactingAllFilesGivesTheDatabase(String db, String name) throws IOException {
+    for (LtxCompactor.Format format : LtxCompactor.Format.values()) {
+      List<LtxReader> readers = new ArrayList<>();
+      for (String path : Vectors.list("ltx-v1-lz4/" + db)) {
+        readers.add(decoder(path));
+      }
+      ByteArrayOutputStream out = new ByteArrayOutputStream();
+      LtxCompactor.compact(readers, Channels.newChannel(out), format);
+      LtxReader result =
+          format == LtxCompactor.Format.V3
+              ? LtxFiles.decoder3(out.toByteArray())
+              : LtxFiles.decoder(out.toByteArray());
+      assertThat(apply(new byte[0], result)).isEqualTo(Vectors.read("ltx-v3/" + db));
+      assertThat(result.header().maxTxid()).isEqualTo(new Txid(readers.size()));
+    }
+  }
+
+  private static byte[] apply(byte[] database, LtxReader reader) throws IOException {
+    int pageSize = reader.header().pageSize();
+    byte[] result = Arrays.copyOf(database, (int) reader.header().commit() * pageSize);
+    LtxFiles.read(reader)
+        .forEach(
+            (pgno, page) ->
+                System.arraycopy(page, 0, result, (int) (pgno - 1) * pageSize, pageSize));
+    return result;
+  }
+
+  private static Checksum checksum(byte[] database, int pageSize) {
+    SortedMap<Long, byte[]> pages = LtxFiles.pages(pageSize);
+    for (int i = 0; i < database.length; i += pageSize) {
+      pages.put(i / pageSize + 1L, Arrays.copyOfRange(database, i, i + pageSize));
+    }
+    return LtxFiles.checksum(pages);
   }
 
   private static LtxDecoder decoder(String path) throws IOException {
-    return new LtxDecoder(Channels.newChannel(new ByteArrayInputStream(Vectors.read(path))), path);
+    return LtxFiles.decoder(Vectors.read(path));
   }
 
-  private static List<Page> pages(LtxDecoder decoder) throws IOException {
-    List<Page> pages = new ArrayList<>();
-    ByteBuffer page = ByteBuffer.allocate(PageSize.MAX);
-    for (long pgno = decoder.next(page); pgno != 0; pgno = decoder.next(page)) {
-      ByteBuffer copy = ByteBuffer.allocate(page.remaining()).put(page).flip();
-      assertThat(decoder.pageChecksum()).isEqualTo(PageChecksum.of(pgno, copy));
-      pages.add(new Page(pgno, copy, decoder.pageChecksum()));
-    }
-    return pages;
-  }
-
-  private static byte[] encode(LtxDecoder decoder, LtxHeader header) throws IOException {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    LtxEncoder encoder = new LtxEncoder(Channels.newChannel(bytes), header);
-    for (Page page : pages(decoder)) {
-      assertThat(encoder.page(page.pgno, page.bytes.duplicate())).isEqualTo(page.checksum);
-    }
-    encoder.finish(decoder.trailer().postApply());
-    assertThat(encoder.bytesWritten()).isEqualTo(bytes.size());
-    return bytes.toByteArray();
+  private static void assertSame(
+      SortedMap<Long, byte[]> actual, SortedMap<Long, byte[]> expected) {
+    assertThat(actual.keySet()).isEqualTo(expected.keySet());
+    expected.forEach((pgno, page) -> assertThat(actual.get(pgno)).isEqualTo(page));
   }
 }

@@ -25,8 +25,8 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Time for one LTX file in memory, of 1 page (a transaction) and of 1000 (4 MB): pages * 4096 / ns =
- * GB/s.
+ * Time for one LTX file in memory, of 1 page (a transaction) and of 1000 (4 MB): pages * 4096 / ns
+ * = GB/s.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)

@@ -4,7 +4,7 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
-/** CRC-64 by look-up tables, 8 or 16 bytes at a time: what the folding in Crc64 is measured against. */
+/** CRC-64 by look-up tables, 8 or 16 bytes at a time: what Crc64 is measured against. */
 final class SlicedCrc64 {
 
   private static final VarHandle WORD =
