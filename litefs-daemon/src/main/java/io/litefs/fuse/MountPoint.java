@@ -33,6 +33,8 @@ final class MountPoint {
   /** More dead mounts than this on top of each other are not removed. */
   private static final int MAX_STACKED = 20;
 
+  private static final int MAX_LINKS = 40;
+
   private final Path path;
   private final Keepers keepers;
 
@@ -175,21 +177,27 @@ final class MountPoint {
     }
   }
 
-  /** The directory's path as the mount table has it, found without asking the directory itself. Creates missing parents. */
+  /**
+   * The directory's path as the mount table has it. Creates missing parents. The directory itself is asked nothing (whether it is a symbolic link, say) if something is mounted there: that could hang.
+   */
   private static Path resolve(Path directory) throws MountException {
-    Path absolute = directory.toAbsolutePath().normalize();
+    Path path = directory.toAbsolutePath().normalize();
     try {
-      if (Files.isSymbolicLink(absolute)) {
-        absolute = absolute.resolveSibling(Files.readSymbolicLink(absolute)).normalize();
+      for (int links = 0; links < MAX_LINKS; links++) {
+        Path parent = path.getParent();
+        if (parent == null) {
+          throw new MountException("cannot mount on /: choose a directory for the databases");
+        }
+        Files.createDirectories(parent);
+        path = parent.toRealPath().resolve(path.getFileName());
+        if (MountTable.at(path).isPresent() || !Files.isSymbolicLink(path)) {
+          return path;
+        }
+        path = path.resolveSibling(Files.readSymbolicLink(path)).normalize();
       }
-      Path parent = absolute.getParent();
-      if (parent == null) {
-        throw new MountException("cannot mount on /: choose a directory for the databases");
-      }
-      Files.createDirectories(parent);
-      return parent.toRealPath().resolve(absolute.getFileName());
+      throw new MountException("cannot mount on %s: too many symbolic links".formatted(directory));
     } catch (IOException e) {
-      throw new MountException("cannot mount on %s: its parent directory cannot be used: %s".formatted(absolute, e), e);
+      throw new MountException("cannot mount on %s: its parent directory cannot be used: %s".formatted(path, e), e);
     }
   }
 

@@ -66,6 +66,7 @@ final class Opcode {
       case 43 -> "FALLOCATE";
       case 46 -> "LSEEK";
       case 47 -> "COPY_FILE_RANGE";
+      case 52 -> "STATX";
       default -> "OPCODE_" + opcode;
     };
   }

@@ -16,7 +16,7 @@ import java.util.stream.Stream;
 
 /**
  * Passes everything on to a directory. Names decide on special behaviour: {@code direct*} is not cached, {@code explode*} throws when it is read,
- * {@code slow*} waits in fsync for {@link #slowMayGo}.
+ * {@code slow*} waits for {@link #slowMayGo} in fsync, {@code stuck*} in read.
  */
 final class DirectoryFileSystem implements FileSystem {
 
@@ -128,6 +128,9 @@ final class DirectoryFileSystem implements FileSystem {
       if (name.startsWith("explode")) {
         throw new IllegalStateException("as the name says");
       }
+      if (name.startsWith("stuck")) {
+        waitFor(slowMayGo);
+      }
       file.preadMost(into, offset);
     }
 
@@ -144,14 +147,18 @@ final class DirectoryFileSystem implements FileSystem {
     @Override
     public void fsync(boolean dataOnly) throws ErrnoException {
       if (name.startsWith("slow")) {
-        slowWaiting.incrementAndGet();
-        try {
-          slowMayGo.await();
-        } catch (InterruptedException e) {
-          throw new ErrnoException(Errno.EINTR, name);
-        }
+        waitFor(slowMayGo);
       }
       file.fdatasync();
+    }
+
+    private void waitFor(CountDownLatch latch) throws ErrnoException {
+      slowWaiting.incrementAndGet();
+      try {
+        latch.await();
+      } catch (InterruptedException e) {
+        throw new ErrnoException(Errno.EINTR, name);
+      }
     }
 
     @Override

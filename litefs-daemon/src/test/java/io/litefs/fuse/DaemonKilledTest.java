@@ -1,0 +1,115 @@
+package io.litefs.fuse;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+
+/** A daemon that is killed is gone, whatever it was doing with its own mount, and the next one can take its place. */
+class DaemonKilledTest extends MountFixture {
+
+  @Test
+  void endsWhenItHoldsALockedFileOfItsMount() throws Exception {
+    given("db", 1, 4096);
+    MountedDaemon.Control daemon = mount();
+    assertThat(daemon.ask("open db")).isEqualTo("ok");
+    assertThat(daemon.ask("trylock db WRITE 0 1")).isEqualTo("true");
+    assertThat(endsWithinASecond(daemon.process)).isTrue();
+  }
+
+  @Test
+  void endsWhenAKeeperWaitsForALock() throws Exception {
+    given("db", 1, 4096);
+    MountedDaemon.Control daemon = mount();
+    daemon.ask("open db");
+    FileChannel application = open("db");
+    application.lock(0, 1, false);
+    daemon.tell("lock db WRITE 0 1 60000");
+    Await.until("the keeper waits in the kernel", SOON, () -> isSomebodyWaitingForALock(file("db")));
+    assertThat(endsWithinASecond(daemon.process)).isTrue();
+    assertThatThrownBy(application::close).hasMessageContaining("not connected");
+  }
+
+  @Test
+  void endsWhileKeepersOpenLockAndClose() throws Exception {
+    given("db", 1, 4096);
+    MountedDaemon.Control daemon = mount();
+    assertThat(daemon.ask("busy-keepers db")).isEqualTo("ok");
+    long before = daemon.askNumber("total");
+    Await.until("they are at it", SOON, () -> daemon.askNumber("total") > before + 1000);
+    assertThat(endsWithinASecond(daemon.process)).isTrue();
+  }
+
+  @Test
+  void endsWhileItStoresUnderAClientsMapping() throws Exception {
+    given("db", 1, 64 * 4096);
+    MountedDaemon.Control daemon = mount();
+    Process client = java(MappingClient.class, file("db").toString(), "64");
+    assertThat(firstLine(client)).isEqualTo("ready");
+    assertThat(daemon.ask("storm db 64")).isEqualTo("ok");
+    long before = daemon.askNumber("total");
+    Await.until("the client reads and writes", SOON, () -> daemon.askNumber("total") > before + 1000);
+    assertThat(endsWithinASecond(daemon.process)).isTrue();
+  }
+
+  @Test
+  void endsWithRequestsInProgress() throws Exception {
+    given("slow", 1, 4096);
+    MountedDaemon.Control daemon = mount();
+    Thread client =
+        new Thread(
+            () -> {
+              try (FileChannel channel = open("slow")) {
+                channel.force(true);
+              } catch (IOException e) {
+                // That is what the application gets.
+              }
+            });
+    client.start();
+    Await.until("the request is in progress", SOON, () -> daemon.askNumber("slow-waiting") == 1);
+    assertThat(endsWithinASecond(daemon.process)).isTrue();
+    client.join();
+  }
+
+  @Test
+  void leavesAMountThatTheNextOneReplaces() throws Exception {
+    given("db", 1, 4096);
+    MountedDaemon.Control first = mount();
+    first.ask("open db");
+    assertThat(endsWithinASecond(first.process)).isTrue();
+    assertThat(MountTable.at(mountPoint)).isPresent();
+
+    MountedDaemon.Control second = mount();
+
+    assertThat(Files.readAllBytes(file("db"))).containsOnly(1);
+    second.ask("unmount");
+    assertThat(MountTable.at(mountPoint)).as("none left below").isEmpty();
+  }
+
+  @Test
+  void isFreedByTheNextOneIfItHangs() throws Exception {
+    given("db", 1, 4096);
+    // A daemon as one must not build it: it has its mount's file open in the table that /dev/fuse is in.
+    Process careless = java(CarelessDaemon.class, mountPoint.toString(), data.toString());
+    assertThat(firstLine(careless)).startsWith("holding");
+    assertThat(endsWithinASecond(careless)).as("or else keepers are needed no more").isFalse();
+
+    MountedDaemon.Control second = mount();
+
+    assertThat(careless.waitFor(5, TimeUnit.SECONDS)).isTrue();
+    assertThat(Files.readAllBytes(file("db"))).containsOnly(1);
+    assertThat(second.ask("unmount")).isNotNull();
+  }
+
+  private boolean isSomebodyWaitingForALock(Path file) throws IOException {
+    // device and inode as in "2: -> OFDLCK ADVISORY WRITE -1 00:2e:2 0 0"
+    String locked = ":%02x:%d ".formatted(MountTable.at(mountPoint).orElseThrow().device(), (long) Files.getAttribute(file, "unix:ino"));
+    return Files.readAllLines(Path.of("/proc/locks")).stream()
+        .anyMatch(line -> line.contains("->") && line.contains(locked));
+  }
+}
