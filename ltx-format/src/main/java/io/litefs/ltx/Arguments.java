@@ -31,8 +31,7 @@ final class Arguments {
     }
   }
 
-  static void checkRoom(LtxBuffers open, int pageSize, ByteBuffer page) {
-    checkOpen(open);
+  static void checkRoom(int pageSize, ByteBuffer page) {
     if (page.capacity() < pageSize) {
       throw new IllegalArgumentException(
           "a buffer of " + page.capacity() + " bytes for pages of " + pageSize);
@@ -47,7 +46,7 @@ final class Arguments {
 
   private static void checkOpen(LtxBuffers open) {
     if (open == null) {
-      throw new IllegalStateException("the LTX file is finished or closed");
+      throw new IllegalStateException("the LTX file is finished");
     }
   }
 }

@@ -14,14 +14,12 @@ import net.jpountz.lz4.LZ4Exception;
  */
 public final class Ltx3Decoder implements LtxReader {
 
-  private final ReadableByteChannel channel;
   private final LtxInput in;
   private final Ltx3Header header;
   private final FileChecksum checksum;
   private final PageRun pages;
   private final FrameIndex frames = new FrameIndex();
 
-  private LtxBuffers buffers;
   private long pageChecksum;
   private LtxTrailer trailer;
 
@@ -34,10 +32,9 @@ public final class Ltx3Decoder implements LtxReader {
    * @throws IOException what the channel threw
    */
   public Ltx3Decoder(ReadableByteChannel in, String file) throws IOException {
-    this.channel = in;
-    this.buffers = LtxBuffers.take();
-    this.in = new LtxInput(in, buffers.channel, file);
+    this.in = new LtxInput(in, file);
     boolean done = false;
+    this.in.begin();
     try {
       ByteBuffer bytes = this.in.need(LtxHeader.SIZE, "header");
       int start = bytes.position();
@@ -47,8 +44,9 @@ public final class Ltx3Decoder implements LtxReader {
       checksum.header(bytes, start);
       done = true;
     } finally {
+      this.in.end();
       if (!done) {
-        close();
+        this.in.close();
       }
     }
   }
@@ -68,7 +66,16 @@ public final class Ltx3Decoder implements LtxReader {
     if (trailer != null) {
       return 0;
     }
-    Arguments.checkRoom(buffers, header.pageSize(), page);
+    Arguments.checkRoom(header.pageSize(), page);
+    LtxBuffers buffers = in.begin();
+    try {
+      return read(page, buffers);
+    } finally {
+      in.end();
+    }
+  }
+
+  private long read(ByteBuffer page, LtxBuffers buffers) throws IOException {
     long start = in.offset();
     long pgno = Integer.toUnsignedLong(in.need(Integer.BYTES, "page number").getInt());
     int flags = in.need(Short.BYTES, "page flags").getShort() & 0xFFFF;
@@ -87,7 +94,7 @@ public final class Ltx3Decoder implements LtxReader {
     checksum.putShort(flags);
     page.clear().limit(header.pageSize());
     if (flags == Ltx3Encoder.FLAG_SIZE) {
-      readBlock(page);
+      readBlock(page, buffers);
     } else {
       PageSource source = new Lz4FrameSource(in, buffers, in.offset());
       source.read(page, "page");
@@ -118,14 +125,10 @@ public final class Ltx3Decoder implements LtxReader {
 
   @Override
   public void close() throws IOException {
-    if (buffers != null) {
-      LtxBuffers.give(buffers);
-      buffers = null;
-    }
-    channel.close();
+    in.close();
   }
 
-  private void readBlock(ByteBuffer page) throws IOException {
+  private void readBlock(ByteBuffer page, LtxBuffers buffers) throws IOException {
     int pageSize = header.pageSize();
     long start = in.offset();
     int size = in.need(Integer.BYTES, "size of the LZ4 block").getInt();

@@ -102,7 +102,7 @@ public final class Ltx3Encoder implements LtxWriter {
     checksum.putLong(postApply.value());
     LtxTrailer trailer = new LtxTrailer(postApply, checksum.value());
     trailer.encode(out.room(LtxTrailer.SIZE));
-    out.flush();
+    out.finish();
     LtxBuffers.give(buffers);
     buffers = null;
     return trailer;

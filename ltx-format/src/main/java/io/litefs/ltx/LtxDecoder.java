@@ -8,23 +8,19 @@ import java.nio.channels.ReadableByteChannel;
  * Reads an LTX file of version 1 and checks all of it: see {@link LtxEncoder} for the format.
  *
  * <p>What is wrong with the file is told by an {@link LtxException} that names the file, the field
- * and the offset; no other exception leaves the decoder but those of the channel. Pages are given
- * out before the checksums at the end of the file are known, so nothing may be made of them that
- * cannot be undone until {@link #next} has returned 0.
+ * and the offset; no other exception leaves the decoder but those of the channel.
  *
- * <p>The decoder owns the channel, which must be in blocking mode, and closes it. Not for use by
- * several threads at once.
+ * <p>The decoder owns the channel, which must be in blocking mode, and closes it. It is for one
+ * thread; another may close it to end a read that blocks.
  */
 public final class LtxDecoder implements LtxReader {
 
-  private final ReadableByteChannel channel;
   private final LtxInput in;
   private final LtxHeader header;
   private final FileChecksum checksum;
   private final PageRun pages;
   private final PageSource source;
 
-  private LtxBuffers buffers;
   private long pageChecksum;
   private LtxTrailer trailer;
 
@@ -37,10 +33,9 @@ public final class LtxDecoder implements LtxReader {
    * @throws IOException what the channel threw
    */
   public LtxDecoder(ReadableByteChannel in, String file) throws IOException {
-    this.channel = in;
-    this.buffers = LtxBuffers.take();
-    this.in = new LtxInput(in, buffers.channel, file);
+    this.in = new LtxInput(in, file);
     boolean done = false;
+    LtxBuffers buffers = this.in.begin();
     try {
       ByteBuffer bytes = this.in.need(LtxHeader.SIZE, "header");
       int start = bytes.position();
@@ -54,8 +49,9 @@ public final class LtxDecoder implements LtxReader {
               : new PlainSource(this.in);
       done = true;
     } finally {
+      this.in.end();
       if (!done) {
-        close();
+        this.in.close();
       }
     }
   }
@@ -75,7 +71,16 @@ public final class LtxDecoder implements LtxReader {
     if (trailer != null) {
       return 0;
     }
-    Arguments.checkRoom(buffers, header.pageSize(), page);
+    Arguments.checkRoom(header.pageSize(), page);
+    in.begin();
+    try {
+      return read(page);
+    } finally {
+      in.end();
+    }
+  }
+
+  private long read(ByteBuffer page) throws IOException {
     long offset = source.offset();
     long pgno = Integer.toUnsignedLong(source.getInt("page number"));
     if (pgno == 0) {
@@ -117,10 +122,6 @@ public final class LtxDecoder implements LtxReader {
 
   @Override
   public void close() throws IOException {
-    if (buffers != null) {
-      LtxBuffers.give(buffers);
-      buffers = null;
-    }
-    channel.close();
+    in.close();
   }
 }

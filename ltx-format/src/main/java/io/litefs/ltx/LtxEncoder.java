@@ -76,7 +76,7 @@ public final class LtxEncoder implements LtxWriter {
     checksum.putLong(postApply.value());
     LtxTrailer trailer = new LtxTrailer(postApply, checksum.value());
     trailer.encode(out.room(LtxTrailer.SIZE));
-    out.flush();
+    out.finish();
     LtxBuffers.give(buffers);
     buffers = null;
     sink = null;

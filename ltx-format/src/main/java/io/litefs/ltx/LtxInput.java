@@ -3,24 +3,66 @@ package io.litefs.ltx;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ReadableByteChannel;
+import java.util.concurrent.atomic.AtomicReference;
 
-/** Reads a channel in blocking mode, counts, and turns a premature end into an LtxException. */
+/**
+ * Reads a channel in blocking mode, counts, and turns a premature end into an LtxException. It owns
+ * channel and buffers.
+ *
+ * <p>A read that blocks is ended by closing the channel from another thread. While that read may
+ * still write to the buffers they must not go to the next user; the garbage collector gets them.
+ */
 final class LtxInput {
 
   private final ReadableByteChannel channel;
-  private final ByteBuffer buffer;
   private final String file;
+  private final ByteBuffer buffer;
   private long filled;
+  private long closedAt;
+
+  /** Null once closed. */
+  private final AtomicReference<LtxBuffers> buffers;
+
+  /** Whether a thread is between {@link #begin} and {@link #end}. */
+  private volatile boolean busy;
+
+  /** Starts at the channel's position. The channel is read ahead of need. */
+  LtxInput(ReadableByteChannel channel, String file) {
+    LtxBuffers taken = LtxBuffers.take();
+    this.channel = channel;
+    this.file = file;
+    this.buffers = new AtomicReference<>(taken);
+    this.buffer = taken.channel.limit(0);
+  }
 
   /**
-   * Starts at the channel's position.
+   * Starts a use of the input and its buffers.
    *
-   * @param buffer cleared; the channel is read into it ahead of need
+   * @throws IllegalStateException if they have been closed
    */
-  LtxInput(ReadableByteChannel channel, ByteBuffer buffer, String file) {
-    this.channel = channel;
-    this.buffer = buffer.limit(0);
-    this.file = file;
+  LtxBuffers begin() {
+    // Before the look at the buffers, as close() does it in the other order.
+    busy = true;
+    LtxBuffers taken = buffers.get();
+    if (taken == null) {
+      busy = false;
+      throw new IllegalStateException("the LTX file is closed");
+    }
+    return taken;
+  }
+
+  /** Ends the use. */
+  void end() {
+    busy = false;
+  }
+
+  void close() throws IOException {
+    closedAt = offset();
+    LtxBuffers taken = buffers.getAndSet(null);
+    if (taken != null && !busy) {
+      LtxBuffers.give(taken);
+    }
+    channel.close();
   }
 
   String file() {
@@ -29,7 +71,7 @@ final class LtxInput {
 
   /** Where the next byte is in the file. */
   long offset() {
-    return filled - buffer.remaining();
+    return buffers.get() == null ? closedAt : filled - buffer.remaining();
   }
 
   /**

@@ -8,7 +8,10 @@ import java.nio.channels.WritableByteChannel;
 final class LtxOutput {
 
   private final WritableByteChannel channel;
-  private final ByteBuffer buffer;
+
+  /** Null once finished: it has gone to the next user. */
+  private ByteBuffer buffer;
+
   private long flushed;
 
   LtxOutput(WritableByteChannel channel, ByteBuffer buffer) {
@@ -18,7 +21,7 @@ final class LtxOutput {
 
   /** Bytes taken so far, flushed or not. */
   long count() {
-    return flushed + buffer.position();
+    return buffer == null ? flushed : flushed + buffer.position();
   }
 
   void putInt(int value) throws IOException {
@@ -67,7 +70,13 @@ final class LtxOutput {
     }
   }
 
-  void flush() throws IOException {
+  /** Flushes and lets go of the buffer. */
+  void finish() throws IOException {
+    flush();
+    buffer = null;
+  }
+
+  private void flush() throws IOException {
     buffer.flip();
     while (buffer.hasRemaining()) {
       flushed += channel.write(buffer);

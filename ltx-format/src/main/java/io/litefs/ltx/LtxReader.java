@@ -4,7 +4,8 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 
 /**
- * An LTX file of either version on its way in. For one thread.
+ * An LTX file of either version on its way in. For one thread; another may close it to end a read
+ * that blocks.
  *
  * <p>Pages are given out before the checksums at the end of the file are known, so nothing may be
  * made of them that cannot be undone until {@link #next} has returned 0.
