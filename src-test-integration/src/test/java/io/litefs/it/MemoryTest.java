@@ -53,7 +53,7 @@ class MemoryTest {
                           + "'/db$i; done")
                   .orThrow();
       round.run();
-      cluster.sync("db100");
+      cluster.assertDropped("db100");
       long before = cluster.primary().residentBytes();
       round.run();
       round.run();
