@@ -35,33 +35,35 @@ public record WalChecksum(int s1, int s2) {
     ByteOrder before = data.order();
     data.order(words);
     try {
-      // One read for both words of a pair; which half is the first word depends on the order.
-      return words == ByteOrder.BIG_ENDIAN
-          ? bigEndian(data, from, from + length)
-          : littleEndian(data, from, from + length);
+      // One read for both words of a pair; the order tells which half is the first word.
+      int shift = words == ByteOrder.BIG_ENDIAN ? 32 : 0;
+      return data.isDirect()
+          ? updateDirect(data, from, from + length, shift)
+          : updateHeap(data, from, from + length, shift);
     } finally {
       data.order(before);
     }
   }
 
-  private WalChecksum bigEndian(ByteBuffer data, int from, int to) {
+  /** The same loop as {@link #updateHeap}, apart, so that each sees one kind of buffer only. */
+  private WalChecksum updateDirect(ByteBuffer data, int from, int to, int shift) {
     int a = s1;
     int b = s2;
     for (int i = from; i < to; i += 8) {
       long pair = data.getLong(i);
-      a += (int) (pair >>> 32) + b;
-      b += (int) pair + a;
+      a += (int) (pair >>> shift) + b;
+      b += (int) (pair >>> (32 - shift)) + a;
     }
     return new WalChecksum(a, b);
   }
 
-  private WalChecksum littleEndian(ByteBuffer data, int from, int to) {
+  private WalChecksum updateHeap(ByteBuffer data, int from, int to, int shift) {
     int a = s1;
     int b = s2;
     for (int i = from; i < to; i += 8) {
       long pair = data.getLong(i);
-      a += (int) pair + b;
-      b += (int) (pair >>> 32) + a;
+      a += (int) (pair >>> shift) + b;
+      b += (int) (pair >>> (32 - shift)) + a;
     }
     return new WalChecksum(a, b);
   }

@@ -8,7 +8,7 @@ import java.nio.ByteOrder;
  *
  * <pre>
  *   0  page number
- *   4  size of the database in pages after the commit; 0 in all frames but the last of a transaction
+ *   4  pages of the database after the commit; 0 in all frames of a transaction but the last
  *   8  salt 1 and salt 2, those of the WAL header
  *  16  checksum of all before: WAL header, earlier frames, bytes 0 to 7 of this header, the page
  * </pre>

@@ -39,7 +39,9 @@ import java.util.Optional;
  *       checkpointer is at work. A connection that begins to read meanwhile retries for some 10 s,
  *       then fails with {@code SQLITE_PROTOCOL}; if the locks may be held for longer, invalidate
  *       the header first ({@link #invalidateHeader}): then it is {@code SQLITE_BUSY_RECOVERY}, at
- *       once, and the application's busy handler waits.
+ *       once, and the application's busy handler waits. A connection with {@code
+ *       locking_mode=EXCLUSIVE} may have its index in its own memory and none of these locks; a
+ *       SHARED lock on the database file keeps it out.
  *   <li>Have every committed frame copied into the database file, and make the log void on disk
  *       (truncate it, or give it a {@link WalHeader#restarted} header). Else a recovery, after a
  *       crash from here on or after the last connection was killed, would lay its old pages over
@@ -49,9 +51,11 @@ import java.util.Optional;
  *       {@link WalCheckpointInfo#RESTARTED}. Hash tables need no change: with {@code mxFrame} 0
  *       nobody looks into them, and the first frame of the next log clears them.
  *   <li>Release the locks. The next transaction of every connection compares the header with the
- *       one it remembers. {@code iChange} and the salts differ, so it drops its page cache, and
- *       reads page 1, with the schema cookie, afresh. As {@code nBackfill} equals {@code mxFrame}
- *       it reads the file alone. The next writer begins a new log with the header's salts.
+ *       one it remembers. {@code iChange} and the salts differ, so it drops its page cache and
+ *       reads page 1 afresh. As {@code nBackfill} equals {@code mxFrame} it reads the file alone.
+ *       The next writer begins a new log, with the header's salts or with random ones. The schema
+ *       is read again only if its cookie differs: a database that does not descend from the one
+ *       before must have another cookie, as SQLite's own backup sees to it.
  * </ol>
  *
  * <p>Methods that take a buffer expect the first block, or its first 136 bytes at least, from index

@@ -19,6 +19,7 @@ class DatabaseHeaderTest {
 
   @TempDir(factory = MemoryDir.class)
   Path dir;
+
   private ByteBuffer header;
   private long size;
 

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -18,7 +17,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.junit.jupiter.params.provider.ValueSource;
 
 class JournalRollbackTest {
 
@@ -41,7 +39,7 @@ class JournalRollbackTest {
   @MethodSource("journals")
   void restoresWhatAKilledProcessLeft(int pageSize, String mode, String synchronous)
       throws Exception {
-    Path database = crash(pageSize, mode, synchronous);
+    Path database = Crash.in(dir, pageSize, mode, synchronous);
     Path before = dir.resolve("before");
     assertThat(Files.mismatch(database, before)).isNotNegative();
     assertThat(segments(Sqlite.journal(database)))
@@ -49,7 +47,7 @@ class JournalRollbackTest {
     Path ofShell = Sqlite.copy(database, "shell");
     Path ofLibrary = Sqlite.copy(database, "library");
 
-    JournalRollback.Result result = rollback(database);
+    JournalRollback.Result result = Crash.rollback(database);
 
     assertThat(result.hot()).isTrue();
     assertThat(result.pageSize()).isEqualTo(pageSize);
@@ -81,7 +79,7 @@ class JournalRollbackTest {
     }
     Path ofLibrary = Sqlite.copy(database, "library");
 
-    assertThat(rollback(database).hot()).isTrue();
+    assertThat(Crash.rollback(database).hot()).isTrue();
 
     Sqlite.touch(ofLibrary);
     assertThat(Files.mismatch(database, ofLibrary)).isEqualTo(-1);
@@ -104,7 +102,7 @@ class JournalRollbackTest {
     assertThat(Files.size(database)).isPositive();
     Path ofLibrary = Sqlite.copy(database, "library");
 
-    assertThat(rollback(database))
+    assertThat(Crash.rollback(database))
         .matches(result -> result.hot() && result.pageCount() == 0 && result.restoredPages() == 0);
 
     Sqlite.touch(ofLibrary);
@@ -121,18 +119,18 @@ class JournalRollbackTest {
         shell.kill();
       }
       Path before = Sqlite.copy(database, "copy");
-      assertThat(rollback(database)).matches(result -> !result.hot());
+      assertThat(Crash.rollback(database)).matches(result -> !result.hot());
       assertThat(Files.mismatch(database, before)).isEqualTo(-1);
     }
   }
 
   @Test
   void theRemnantOfAnotherDatabaseIsNotPlayedIntoAnEmptyOne() throws Exception {
-    Path database = crash(1024, "DELETE", "NORMAL");
+    Path database = Crash.in(dir, 1024, "DELETE", "NORMAL");
     Files.write(database, new byte[0]);
     Path ofLibrary = Sqlite.copy(database, "library");
 
-    assertThat(rollback(database)).matches(result -> !result.hot());
+    assertThat(Crash.rollback(database)).matches(result -> !result.hot());
 
     Sqlite.touch(ofLibrary);
     assertThat(Files.size(database)).isZero();
@@ -145,7 +143,7 @@ class JournalRollbackTest {
   @CsvSource({"512, DELETE, NORMAL", "1024, PERSIST, EXTRA", "1024, PERSIST, OFF"})
   void damagedJournalsRestoreWhatSqliteRestores(int pageSize, String mode, String synchronous)
       throws Exception {
-    Path database = crash(pageSize, mode, synchronous);
+    Path database = Crash.in(dir, pageSize, mode, synchronous);
     byte[] journal = Files.readAllBytes(Sqlite.journal(database));
     Random random = new Random(pageSize);
     for (int i = 0; i < 120; i++) {
@@ -155,7 +153,7 @@ class JournalRollbackTest {
       Files.write(Sqlite.journal(ours), damaged);
       Files.write(Sqlite.journal(theirs), damaged);
 
-      rollback(ours);
+      Crash.rollback(ours);
       Sqlite.touch(theirs);
 
       assertThat(Files.mismatch(ours, theirs)).as("damage %d", i).isEqualTo(-1);
@@ -177,7 +175,7 @@ class JournalRollbackTest {
         Files.write(Sqlite.journal(ours), bytes);
         Files.write(Sqlite.journal(theirs), bytes);
 
-        assertThat(rollback(ours))
+        assertThat(Crash.rollback(ours))
             .matches(result -> result.hot() && result.pageCount() == 10);
 
         Sqlite.touch(theirs);
@@ -202,80 +200,10 @@ class JournalRollbackTest {
       Files.write(Sqlite.journal(ours), bytes);
       Files.write(Sqlite.journal(theirs), bytes);
 
-      rollback(ours);
+      Crash.rollback(ours);
       Sqlite.touch(theirs);
 
       assertThat(Files.mismatch(ours, theirs)).as("from %d bytes", size).isEqualTo(-1);
-    }
-  }
-
-  @ParameterizedTest
-  @CsvSource({"NORMAL", "OFF"})
-  void aTransactionWhoseSuperJournalIsGoneIsCommitted(String synchronous) throws Exception {
-    Path database = crash(1024, "DELETE", synchronous);
-    Path superJournal = dir.resolve("t\u00e4st-mj0A1B2C93F");
-    appendSuperJournal(Sqlite.journal(database), superJournal.toString(), 0);
-    Path after = Sqlite.copy(database, "after");
-    Path ofLibrary = Sqlite.copy(database, "library");
-
-    assertThat(rollback(database))
-        .matches(result -> !result.hot() && result.reason().contains(superJournal.toString()));
-
-    Sqlite.touch(ofLibrary);
-    assertThat(Files.mismatch(database, after)).isEqualTo(-1);
-    assertThat(Files.mismatch(ofLibrary, after)).isEqualTo(-1);
-  }
-
-  @ParameterizedTest
-  @CsvSource({"NORMAL", "OFF"})
-  void aTransactionWhoseSuperJournalExistsIsRolledBack(String synchronous) throws Exception {
-    Path database = crash(1024, "DELETE", synchronous);
-    Path superJournal = dir.resolve("t\u00e4st-mj0A1B2C93F");
-    Files.writeString(superJournal, Sqlite.journal(database) + "\0");
-    appendSuperJournal(Sqlite.journal(database), superJournal.toString(), 0);
-
-    assertThat(rollback(database).hot()).isTrue();
-
-    assertThat(Files.mismatch(database, dir.resolve("before"))).isEqualTo(-1);
-  }
-
-  @Test
-  void aDamagedSuperJournalNameIsNone() throws Exception {
-    Path database = crash(1024, "DELETE", "NORMAL");
-    appendSuperJournal(
-        Sqlite.journal(database), dir.resolve("gone-mj0A1B2C93F").toString(), 1);
-    Path ofLibrary = Sqlite.copy(database, "library");
-
-    assertThat(rollback(database).hot()).isTrue();
-
-    Sqlite.touch(ofLibrary);
-    assertThat(Files.mismatch(database, dir.resolve("before"))).isEqualTo(-1);
-    assertThat(Files.mismatch(ofLibrary, dir.resolve("before"))).isEqualTo(-1);
-  }
-
-  @ParameterizedTest
-  @ValueSource(strings = {"other", "x-mj0A1B2C83F", "x-mj0A1B2C93", "x-mj0A1B2C93F0", "x-mj0A1B2C9G0"})
-  void aNameThatSqliteDoesNotGiveIsNoSuperJournal(String name) throws Exception {
-    Path database = crash(1024, "DELETE", "NORMAL");
-    appendSuperJournal(Sqlite.journal(database), dir.resolve(name).toString(), 0);
-    Path ofLibrary = Sqlite.copy(database, "library");
-
-    assertThat(rollback(database).hot()).isTrue();
-
-    Sqlite.touch(ofLibrary);
-    assertThat(Files.mismatch(database, ofLibrary)).isEqualTo(-1);
-  }
-
-  @Test
-  void superJournalNamesOfAbsurdLengthTakeNoMemory() throws Exception {
-    Path journal = dir.resolve("journal");
-    for (int length : new int[] {-1, Integer.MAX_VALUE, 513, 1000}) {
-      ByteBuffer bytes = ByteBuffer.allocate(1024);
-      bytes.putInt(1008, length).putLong(1016, JournalHeader.MAGIC);
-      Files.write(journal, bytes.array());
-      try (ChannelFile file = ChannelFile.open(journal)) {
-        assertThat(Journal.superJournal(file)).isEmpty();
-      }
     }
   }
 
@@ -299,38 +227,6 @@ class JournalRollbackTest {
         .putLong(0, JournalHeader.MAGIC)
         .putInt(20, sectorSize)
         .putInt(24, pageSize);
-  }
-
-  /** A database whose writer died in the middle of a transaction; "before" is how it was. */
-  private Path crash(int pageSize, String mode, String synchronous) throws Exception {
-    Path database = dir.resolve("crashed");
-    int blob = Math.max(300, pageSize / 3);
-    try (SqliteShell shell = SqliteShell.open(database)) {
-      shell.run(
-          "PRAGMA page_size=%d; PRAGMA journal_mode=%s; PRAGMA synchronous=%s;"
-                  .formatted(pageSize, mode, synchronous)
-              + "CREATE TABLE t(a INTEGER PRIMARY KEY, b BLOB);"
-              + "INSERT INTO t SELECT value, randomblob(%d) FROM generate_series(1, 150);"
-                  .formatted(blob)
-              // A longer transaction, whose records stay behind in a persistent journal.
-              + "UPDATE t SET b = randomblob(length(b));");
-      Files.copy(database, dir.resolve("before"));
-      shell.run(
-          "PRAGMA cache_size=5; BEGIN; UPDATE t SET b = randomblob(length(b)) WHERE a < 100;"
-              + "DELETE FROM t WHERE a BETWEEN 10 AND 30;"
-              + "INSERT INTO t SELECT NULL, randomblob(%d) FROM generate_series(1, 90);"
-                  .formatted(blob)
-              + "UPDATE t SET b = randomblob(20) WHERE a < 60;");
-      shell.kill();
-    }
-    return database;
-  }
-
-  private JournalRollback.Result rollback(Path database) throws IOException {
-    try (ChannelFile journal = ChannelFile.open(Sqlite.journal(database));
-        ChannelFile file = ChannelFile.open(database)) {
-      return JournalRollback.rollback(journal, file, name -> Files.exists(Path.of(name)));
-    }
   }
 
   private static long segments(Path journal) throws IOException {
@@ -389,7 +285,10 @@ class JournalRollbackTest {
     return database;
   }
 
-  /** Appends a segment with the given pages, at the next sector; {@code count} need not be their number. */
+  /**
+   * Appends a segment with the given pages, at the next sector; {@code count} need not be their
+   * number.
+   */
   private static void segment(
       ByteBuffer journal, int sectorSize, int pageSize, int initialPages, int count, int... pages) {
     int begin = (journal.position() + sectorSize - 1) / sectorSize * sectorSize;
@@ -412,20 +311,6 @@ class JournalRollbackTest {
         sum += content[i] & 0xff;
       }
       journal.putInt(page).put(content).putInt(sum);
-    }
-  }
-
-  private static void appendSuperJournal(Path journal, String name, int error) throws IOException {
-    byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
-    int sum = error;
-    for (byte b : bytes) {
-      sum += b;
-    }
-    ByteBuffer record = ByteBuffer.allocate(20 + bytes.length);
-    record.putInt((int) DatabaseHeader.lockPage(1024)).put(bytes).putInt(bytes.length).putInt(sum);
-    record.putLong(JournalHeader.MAGIC).flip();
-    try (ChannelFile file = ChannelFile.open(journal)) {
-      file.write(record, (file.size() + 511) / 512 * 512);
     }
   }
 }

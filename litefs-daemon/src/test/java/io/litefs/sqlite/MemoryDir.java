@@ -7,7 +7,10 @@ import org.junit.jupiter.api.extension.AnnotatedElementContext;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.io.TempDirFactory;
 
-/** Directories in memory where there is such a place: these tests make SQLite sync thousands of times. */
+/**
+ * Directories in memory where there is such a place: these tests make SQLite sync thousands of
+ * times.
+ */
 final class MemoryDir implements TempDirFactory {
 
   private static final Path MEMORY = Path.of("/dev/shm");

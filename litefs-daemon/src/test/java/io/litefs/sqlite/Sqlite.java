@@ -35,12 +35,16 @@ final class Sqlite {
     }
   }
 
-  /** Begins a transaction and ends it; whatever SQLite thinks of the database, it has recovered it then. */
+  /**
+   * Begins a transaction and ends it; whatever SQLite thinks of the database, it has recovered it
+   * then.
+   */
   static void touch(Path database) {
     try (Connection connection = open(database)) {
       query(connection, "SELECT count(*) FROM sqlite_schema");
     } catch (SQLException e) {
-      // Many databases of these tests are damaged on purpose; what happened to the files is what counts.
+      // Many databases of these tests are damaged on purpose; what happened to the files is what
+      // counts.
     }
   }
 
@@ -56,7 +60,9 @@ final class Sqlite {
     return database.resolveSibling(database.getFileName() + "-shm");
   }
 
-  /** Copies the database and its journal and WAL, but not the shm, as if all its processes had died. */
+  /**
+   * Copies the database and its journal and WAL, but not the shm, as if all its processes had died.
+   */
   static Path copy(Path database, String name) throws IOException {
     Path copy = database.resolveSibling(name);
     Files.deleteIfExists(journal(copy));

@@ -68,8 +68,7 @@ class WalTest {
       Scan second = assertSameAsIndex(database);
       assertThat(second.header().salt1()).isEqualTo(first.salt1() + 1);
       assertThat(second.header().sequence()).isEqualTo(first.sequence() + 1);
-      assertThat(second.header())
-          .isEqualTo(first.restarted(second.header().salt2()));
+      assertThat(second.header()).isEqualTo(first.restarted(second.header().salt2()));
       assertThat(second.frames()).isLessThan(5);
       assertThat(Files.size(Sqlite.wal(database))).isGreaterThan(50000);
     }
@@ -233,8 +232,7 @@ class WalTest {
       assertThat(WalHeader.parse(wal.duplicate().position(0))).isEqualTo(header);
       WalEncoder encoder = new WalEncoder(header, header.start());
       for (int pgno = 1; pgno <= count; pgno++) {
-        encoder.frame(
-            pgno, pgno == count ? count : 0, pages.slice((pgno - 1) * 1024, 1024), wal);
+        encoder.frame(pgno, pgno == count ? count : 0, pages.slice((pgno - 1) * 1024, 1024), wal);
       }
       Files.write(Sqlite.wal(old), wal.array());
       try (Connection connection = Sqlite.open(old)) {
@@ -314,8 +312,7 @@ class WalTest {
         }
       }
       long pages = scanner.committedPageCount();
-      byte[] image =
-          Arrays.copyOf(Files.readAllBytes(database), (int) pages * header.pageSize());
+      byte[] image = Arrays.copyOf(Files.readAllBytes(database), (int) pages * header.pageSize());
       committed.forEach(
           (pgno, page) -> {
             if (pgno <= pages) {
