@@ -545,7 +545,7 @@ public final class Database {
     publish(recorded.after(), nextWalMode, recorded.timestamp());
   }
 
-  /** Recovery: makes the first transaction of a database that has no log. */
+  /** Recovery: makes a transaction of the file as it is; of a database without a log, the first one. */
   void recordUnlogged(BackingFile file, DatabaseHeader header) throws IOException {
     lock.lock();
     try {

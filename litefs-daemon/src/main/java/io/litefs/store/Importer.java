@@ -22,6 +22,12 @@ final class Importer {
 
   private static final Duration PATIENCE = Duration.ofSeconds(10);
 
+  // Fields of the database header (file format document, section 1.3).
+  private static final int CHANGE_COUNTER = 24;
+  private static final int PAGE_COUNT = 28;
+  private static final int SCHEMA_COOKIE = 40;
+  private static final int VERSION_VALID_FOR = 92;
+
   private final Store store;
 
   Importer(Store store) {
@@ -40,7 +46,7 @@ final class Importer {
     Path temporary = Files.createTempFile(database.files().dir(), "import-", ".tmp");
     try {
       Files.copy(in, temporary, StandardCopyOption.REPLACE_EXISTING);
-      try (PosixFile source = PosixFile.open(temporary, PosixFile.O_RDONLY, 0)) {
+      try (PosixFile source = PosixFile.open(temporary, PosixFile.O_RDWR, 0)) {
         DatabaseHeader header = requireComplete(name, source);
         replace(database, temporary, source, header);
       }
@@ -74,7 +80,7 @@ final class Importer {
     boolean wal = database.isWal();
     boolean existed = database.file(FileKind.DATABASE) != null;
     try {
-      if (existed && !(locks.acquireExclusive(wal, PATIENCE))) {
+      if (existed && !locks.acquireExclusive(wal, PATIENCE)) {
         String holder = locks.blocker(wal).map(Object::toString).orElse("another process");
         throw new StoreException(
             "cannot import " + database.name() + ": " + holder + " has been using it for 10 s; try again");
@@ -102,6 +108,9 @@ final class Importer {
         throw new StoreException(
             "cannot import " + database.name() + ": a transaction is writing to it; try again");
       }
+      if (database.state().exists()) {
+        makeDistinct(source, header, pageCount, currentHeader(database));
+      }
       ByteBuffer page = ByteBuffer.allocateDirect(pageSize);
       PageTable all = new PageTable();
       for (long pgno = 1; pgno <= pageCount; pgno++) {
@@ -124,14 +133,44 @@ final class Importer {
       if (recorded == null) {
         return;
       }
-      database.emptyWal();
       recorded.append();
       database.files().replaceDatabase(temporary);
+      database.emptyWal();
       database.accept(recorded, header.isWal());
     } finally {
       database.lock.unlock();
       database.stable.writeLock().unlock();
     }
+  }
+
+  private static DatabaseHeader currentHeader(Database database) throws IOException {
+    ByteBuffer beginning = ByteBuffer.allocateDirect(DatabaseHeader.SIZE);
+    database.file(FileKind.DATABASE).file().preadMost(beginning, 0);
+    try {
+      return DatabaseHeader.parse(beginning.flip());
+    } catch (SqliteFormatException e) {
+      throw new StoreException(database.name() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Open connections keep their page cache if the change counter is the one they know, and their schema if the cookie is. So the new
+   * database gets others, as SQLite's own backup does.
+   */
+  private static void makeDistinct(
+      PosixFile source, DatabaseHeader header, long pageCount, DatabaseHeader current)
+      throws ErrnoException {
+    long counter = Math.max(header.changeCounter(), current.changeCounter()) + 1;
+    put(source, CHANGE_COUNTER, counter);
+    put(source, PAGE_COUNT, pageCount);
+    put(source, VERSION_VALID_FOR, counter);
+    if (header.schemaCookie() == current.schemaCookie()) {
+      put(source, SCHEMA_COOKIE, header.schemaCookie() + 1);
+    }
+  }
+
+  private static void put(PosixFile file, int offset, long value) throws ErrnoException {
+    file.pwrite(ByteBuffer.allocateDirect(Integer.BYTES).putInt((int) value).flip(), offset);
   }
 
   /** Applications' mappings and the kernel's cache get the new content while the locks are still held. */

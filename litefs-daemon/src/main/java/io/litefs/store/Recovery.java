@@ -42,6 +42,7 @@ final class Recovery {
   private final DatabaseFiles files;
   private final LtxLog log;
   private final ByteBuffer page = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
+  private boolean rolledBack;
 
   Recovery(Database database) {
     this.database = database;
@@ -75,16 +76,34 @@ final class Recovery {
     if (!foldWal(state, last.timestampMillis()) && !matches(state)) {
       logger.warn("{}: the database file is not at position {}; playing the log over it", database.name(), pos);
       playLog(state);
-      if (!matches(state)) {
+      if (matches(state)) {
+        database.recovered(state, database.fileIsWal(), last.timestampMillis());
+      } else if (rolledBack) {
+        recordRolledBack(state, last.timestampMillis());
+      } else {
         throw new StoreException(
-            "neither its file nor its log leads to position " + pos + "; restore it from another node or a backup");
+            "neither its file nor its log leads to position "
+                + pos
+                + "; restore it from another node or a backup");
       }
-      database.recovered(state, database.fileIsWal(), last.timestampMillis());
     } else if (database.state().equals(DatabaseState.NONE)) {
       database.recovered(state, database.fileIsWal(), last.timestampMillis());
     }
     discard(FileKind.WAL);
     discard(FileKind.SHM);
+  }
+
+  /**
+   * SQLite does not journal pages of the freelist: a rollback leaves other bytes in them than were there before. The database is sound, but
+   * not the one of its position; that it is, every page of it, becomes the next transaction.
+   */
+  private void recordRolledBack(DatabaseState state, long timestampMillis) throws IOException {
+    logger.info("{}: free pages changed in the rollback; recording the database anew", database.name());
+    BackingFile file = files.get(FileKind.DATABASE);
+    // With no page that counts as known, every page is part of the transaction.
+    database.recovered(
+        new DatabaseState(state.pos(), state.pageSize(), 0), database.fileIsWal(), timestampMillis);
+    database.recordUnlogged(file, header(file));
   }
 
   /** Copies that were under way when the daemon died. */
@@ -138,6 +157,7 @@ final class Recovery {
     if (HotJournal.rollBack(files.dir(), journal, file)) {
       logger.info("{}: rolled back a transaction that never ended", database.name());
       file.file().fsync();
+      rolledBack = true;
     }
     files.remove(FileKind.JOURNAL);
   }

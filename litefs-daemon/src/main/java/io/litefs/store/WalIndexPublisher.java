@@ -43,7 +43,7 @@ final class WalIndexPublisher {
       }
       put(shm, 0, buffer.flip());
     }
-    last = WalIndexHeader.emptyLog(last, pageSize, pageCount, random.nextInt());
+    last = WalIndexHeader.emptyLog(last, pageSize, pageCount, random.nextLong());
     // The order that readers rely on: they read the first copy, then the second.
     put(shm, WalIndex.SECOND_COPY, encoded());
     put(shm, WalIndex.FIRST_COPY, encoded());

@@ -1,6 +1,6 @@
 package io.litefs.sqlite;
 
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
+import static org.assertj.core.api.Assertions.fail;
 
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -35,7 +35,7 @@ final class SqliteShell implements AutoCloseable {
               .redirectErrorStream(true)
               .start());
     } catch (IOException e) {
-      assumeTrue(false, "the sqlite3 shell is not installed: " + e.getMessage());
+      fail("the sqlite3 shell is not installed: " + e.getMessage());
       throw new UncheckedIOException(e);
     }
   }
