@@ -24,6 +24,9 @@ final class BodyOutput extends OutputStream implements WritableByteChannel {
   /** Bound of the memory that one slow reader takes up here. */
   static final int IN_FLIGHT = 4 * BUFFER;
 
+  /** In flight at most if two more pieces are to go without waiting: the present and the next. */
+  private static final int ROOM = IN_FLIGHT - 2 * BUFFER;
+
   private static final int SMALLEST_BUFFER = 512;
 
   /** Where the pieces go. */
@@ -113,11 +116,11 @@ final class BodyOutput extends OutputStream implements WritableByteChannel {
     }
   }
 
-  /** Whether a few bytes could be written and flushed now without waiting. */
+  /** Whether a few bytes can be written and flushed now without waiting. */
   boolean hasRoom() {
     lock.lock();
     try {
-      return !closed && failure == null && inFlight < IN_FLIGHT && !lock.hasWaiters(room);
+      return !closed && failure == null && inFlight <= ROOM;
     } finally {
       lock.unlock();
     }
@@ -127,7 +130,7 @@ final class BodyOutput extends OutputStream implements WritableByteChannel {
     if (current == null) {
       return;
     }
-    waitForRoom();
+    waitUntilInFlight(IN_FLIGHT - 1);
     ByteBuf data = current;
     current = null;
     int memory = data.capacity();
@@ -140,15 +143,15 @@ final class BodyOutput extends OutputStream implements WritableByteChannel {
     lock.lock();
     try {
       check();
-      waitForRoom();
+      waitUntilInFlight(ROOM);
     } finally {
       lock.unlock();
     }
   }
 
-  private void waitForRoom() throws IOException {
+  private void waitUntilInFlight(long most) throws IOException {
     long left = timeoutNanos;
-    while (inFlight >= IN_FLIGHT && failure == null) {
+    while (inFlight > most && failure == null) {
       try {
         if (timeoutNanos == 0) {
           room.await();

@@ -266,8 +266,7 @@ final class Http1Connection extends ChannelInboundHandlerAdapter {
 
   @Override
   public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-    // Resets by the peer, mostly; channelInactive tells whom it concerns.
-    ctx.close();
+    ConnectionErrors.close(ctx, cause);
   }
 
   /** Path and query of a request target, which may be a whole URI. */

@@ -183,8 +183,7 @@ final class Http2Exchange extends ServerExchange {
 
     @Override
     public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-      // The stream is broken; channelInactive tells whom it concerns.
-      ctx.close();
+      ConnectionErrors.close(ctx, cause);
     }
   }
 }

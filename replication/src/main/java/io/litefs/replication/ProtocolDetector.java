@@ -79,7 +79,7 @@ final class ProtocolDetector extends ByteToMessageDecoder {
 
   @Override
   public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-    ctx.close();
+    ConnectionErrors.close(ctx, cause);
   }
 
   private void addHttp1(ChannelPipeline pipeline) {
@@ -125,7 +125,7 @@ final class ProtocolDetector extends ByteToMessageDecoder {
   private static final class CloseOnError extends ChannelInboundHandlerAdapter {
     @Override
     public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-      ctx.close();
+      ConnectionErrors.close(ctx, cause);
     }
   }
 }

@@ -2,11 +2,9 @@ package io.litefs.replication;
 
 import io.litefs.ltx.Pos;
 import io.litefs.replication.ChangeSource.LtxFile;
-import io.netty.buffer.ByteBuf;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.Map;
@@ -17,7 +15,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 
 /**
@@ -35,22 +32,14 @@ final class ReplicaStream {
 
   private final ChangeSource source;
   private final Exchange exchange;
-  private final OutputStream out;
-  private final StreamFrameWriter frames;
+  private final FrameOutput out;
   private final Set<String> filter;
   private final StreamHandler.Options options;
-  private final Consumer<FrameKind> counter;
 
   private final long nodeId;
   private final Instant since = Instant.now();
   private final Map<String, Pos> sent = new ConcurrentHashMap<>();
   private volatile boolean ready;
-  private volatile long bytesSent;
-
-  /** Held while frames are written, so that a heartbeat never falls into an LTX file. */
-  private final ReentrantLock writing = new ReentrantLock();
-
-  private volatile long lastFrameNanos = System.nanoTime();
 
   /** The primary's time at which the replica had been sent everything. */
   private volatile long upToDateMillis;
@@ -91,12 +80,10 @@ final class ReplicaStream {
       Consumer<FrameKind> counter) {
     this.source = source;
     this.exchange = exchange;
-    this.out = out;
-    this.frames = new StreamFrameWriter(out);
+    this.out = new FrameOutput(out, counter);
     this.nodeId = nodeId;
     this.filter = filter;
     this.options = options;
-    this.counter = counter;
     positions.forEach(
         (name, pos) -> {
           if (wanted(name)) {
@@ -117,7 +104,6 @@ final class ReplicaStream {
   @SuppressWarnings("try") // The subscription is only there to be closed.
   void run() throws IOException {
     sender = Thread.currentThread();
-    ByteBuf buffer = Buffers.ALLOCATOR.directBuffer(BodyOutput.BUFFER, BodyOutput.BUFFER);
     try (Closeable subscription = source.onChange(this::signal)) {
       out.flush(); // The headers tell the replica that it is connected.
       Map<String, Pos> awaited = new HashMap<>();
@@ -127,29 +113,28 @@ final class ReplicaStream {
           awaited.put(name, pos);
         }
       }
-      ByteBuffer chunk = buffer.nioBuffer(0, BodyOutput.BUFFER);
       while (true) {
         // Before anything is looked at, so that no change is lost that comes after.
         signalled.set(false);
         if (gone) {
           throw new PeerGoneException("client has gone away");
         }
-        if (closing || !source.isPrimary()) {
-          end();
+        if (!source.isPrimary() || closing && !ready) {
+          out.end();
           return;
         }
-        boolean lacking = pass(chunk);
+        boolean lacking = pass();
         if (!ready) {
           ready = reached(awaited);
           if (ready) {
-            send(new StreamFrame.Ready(), "", "ready");
+            out.send(new StreamFrame.Ready(), "", "ready");
             heartbeatNow();
           }
         }
         if (!lacking) {
           upToDateMillis = signalled.get() ? upToDateMillis : System.currentTimeMillis();
-          if (handOver()) {
-            end();
+          if (closing || handOver()) {
+            out.end();
             return;
           }
         }
@@ -159,9 +144,8 @@ final class ReplicaStream {
         }
       }
     } finally {
-      buffer.release();
+      out.close();
       handoff.close();
-      ended.countDown();
     }
   }
 
@@ -198,7 +182,7 @@ final class ReplicaStream {
   }
 
   /** Gives each database a turn; false if none had anything left to send. */
-  private boolean pass(ByteBuffer chunk) throws IOException {
+  private boolean pass() throws IOException {
     for (String name : source.databases()) {
       if (wanted(name)) {
         databases.computeIfAbsent(name, n -> new Progress());
@@ -207,8 +191,8 @@ final class ReplicaStream {
     boolean lacking = false;
     for (Map.Entry<String, Progress> entry : databases.entrySet()) {
       long turn = 0;
-      while (turn < TURN && !gone && source.isPrimary() && !closing) {
-        long bytes = advance(entry.getKey(), entry.getValue(), chunk);
+      while (turn < TURN && !gone && source.isPrimary()) {
+        long bytes = advance(entry.getKey(), entry.getValue());
         if (bytes == 0) {
           break;
         }
@@ -220,7 +204,7 @@ final class ReplicaStream {
   }
 
   /** Sends one database's next frame; 0 if there is nothing to send, else about how many bytes. */
-  private long advance(String name, Progress progress, ByteBuffer chunk) throws IOException {
+  private long advance(String name, Progress progress) throws IOException {
     Pos here = source.position(name);
     if (here == null) {
       return progress.exists ? drop(name, progress, null) : 0;
@@ -233,7 +217,7 @@ final class ReplicaStream {
     if (behind) {
       try (LtxFile file = source.next(name, replica)) {
         if (file != null) {
-          return send(name, progress, file, "ltx", chunk);
+          return send(name, progress, file, "ltx");
         }
       }
     }
@@ -243,7 +227,7 @@ final class ReplicaStream {
     out.flush(); // A snapshot may take its time before its first byte.
     try (LtxFile file = source.snapshot(name)) {
       if (file != null) {
-        return send(name, progress, file, "ltx:snapshot", chunk);
+        return send(name, progress, file, "ltx:snapshot");
       }
     }
     if (!progress.exists) {
@@ -254,7 +238,7 @@ final class ReplicaStream {
   }
 
   private long drop(String name, Progress progress, Pos here) throws IOException {
-    send(new StreamFrame.Drop(name), name, "drop");
+    out.send(new StreamFrame.Drop(name), name, "drop");
     progress.replica = Pos.ZERO;
     progress.droppedAt = here;
     progress.exists = false;
@@ -262,27 +246,8 @@ final class ReplicaStream {
     return 1;
   }
 
-  private long send(String name, Progress progress, LtxFile file, String type, ByteBuffer chunk)
-      throws IOException {
-    long bytes;
-    writing.lock();
-    try {
-      // Size 0, as the original sends it.
-      frames.write(new StreamFrame.Ltx(0, name));
-      bytes =
-          frames.chunks(
-              into -> {
-                int n = file.read(into);
-                bytesSent += Math.max(n, 0);
-                return n;
-              },
-              chunk);
-      frames.endOfFile();
-      counter.accept(new FrameKind(name, type));
-      lastFrameNanos = System.nanoTime();
-    } finally {
-      writing.unlock();
-    }
+  private long send(String name, Progress progress, LtxFile file, String type) throws IOException {
+    long bytes = out.file(name, file, type);
     if (file.pos().equals(progress.replica)) {
       throw new IOException("a file of " + name + " leads to where the replica was: " + file.pos());
     }
@@ -293,25 +258,9 @@ final class ReplicaStream {
     return Math.max(bytes, 1);
   }
 
-  private void send(StreamFrame frame, String database, String type) throws IOException {
-    writing.lock();
-    try {
-      frames.write(frame);
-      counter.accept(new FrameKind(database, type));
-      lastFrameNanos = System.nanoTime();
-    } finally {
-      writing.unlock();
-    }
-  }
-
-  private void end() throws IOException {
-    send(new StreamFrame.End(), "", "end");
-    out.close();
-  }
-
   private void heartbeatNow() throws IOException {
     upToDateMillis = System.currentTimeMillis();
-    send(new StreamFrame.Heartbeat(upToDateMillis), "", "heartbeat");
+    out.send(new StreamFrame.Heartbeat(upToDateMillis), "", "heartbeat");
   }
 
   /**
@@ -323,24 +272,17 @@ final class ReplicaStream {
   long heartbeat() {
     cutOffIfDemoted();
     long interval = options.heartbeat().toNanos();
-    long due = lastFrameNanos + interval - System.nanoTime();
+    long due = out.lastFrameNanos() + interval - System.nanoTime();
     if (due > 0) {
       return due;
     }
-    boolean room = !(out instanceof BodyOutput body) || body.hasRoom();
-    if (!ready || !room || !writing.tryLock()) {
-      return Math.min(interval, LATER_NANOS);
-    }
     try {
       long millis = idle ? System.currentTimeMillis() : upToDateMillis;
-      send(new StreamFrame.Heartbeat(millis), "", "heartbeat");
-      out.flush();
+      return ready && out.tryHeartbeat(millis) ? interval : Math.min(interval, LATER_NANOS);
     } catch (IOException e) {
       gone(); // The sender finds out for itself and says so.
-    } finally {
-      writing.unlock();
+      return interval;
     }
-    return interval;
   }
 
   /** A replica that does not read must not keep the stream of a former primary open. */
@@ -358,7 +300,10 @@ final class ReplicaStream {
     exchange.abort(reason);
   }
 
-  /** Ends the stream after the file that is being sent. */
+  /**
+   * Ends the stream: once the replica has been sent everything if it had been before, so that an
+   * orderly shutdown leaves no commit behind; otherwise after the file that is being sent.
+   */
   void close() {
     closing = true;
     signal();
@@ -368,6 +313,11 @@ final class ReplicaStream {
   void gone() {
     gone = true;
     signal();
+  }
+
+  /** The stream is over and nobody knows it any more. */
+  void ended() {
+    ended.countDown();
   }
 
   boolean awaitEnd(long nanos) {
@@ -393,12 +343,10 @@ final class ReplicaStream {
       return false;
     }
     out.flush();
-    if (out instanceof BodyOutput body) {
-      body.awaitRoom(); // Now, so that the frame itself goes without waiting.
-    }
+    out.awaitRoom(); // Now, so that the frame itself goes without waiting.
     return handoff.sendIfAsked(
         leaseId -> {
-          send(new StreamFrame.Handoff(leaseId), "", "handoff");
+          out.send(new StreamFrame.Handoff(leaseId), "", "handoff");
           out.flush();
         });
   }
@@ -412,6 +360,6 @@ final class ReplicaStream {
   }
 
   ReplicaStatus status() {
-    return new ReplicaStatus(nodeId, exchange.remoteAddress(), since, ready, sent, bytesSent);
+    return new ReplicaStatus(nodeId, exchange.remoteAddress(), since, ready, sent, out.fileBytes());
   }
 }

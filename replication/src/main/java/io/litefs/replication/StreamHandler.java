@@ -143,6 +143,7 @@ public final class StreamHandler implements Exchange.Handler, Closeable {
       throw e;
     } finally {
       streams.remove(stream);
+      stream.ended();
       log.info("replica {} from {} disconnected: {}", name, address, end);
     }
   }
@@ -180,7 +181,11 @@ public final class StreamHandler implements Exchange.Handler, Closeable {
     newest.handoff(leaseId);
   }
 
-  /** Ends all streams with an end frame, cutting off replicas that do not take it. Idempotent. */
+  /**
+   * Ends all streams with an end frame: those of replicas that were in sync after all that has been
+   * committed. Replicas that do not take it in time are cut off. To be called before the server is
+   * closed, and while this node is still primary. Idempotent.
+   */
   @Override
   public void close() {
     closed = true;

@@ -1,9 +1,11 @@
 package io.litefs.replication;
 
+import com.sun.management.OperatingSystemMXBean;
 import io.litefs.ltx.Pos;
 import io.netty.buffer.PooledByteBufAllocator;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.nio.channels.ReadableByteChannel;
 import java.time.Duration;
@@ -24,6 +26,9 @@ import java.util.concurrent.locks.LockSupport;
  */
 final class StreamBenchmark {
   private static final int MB = 1_000_000;
+
+  private static final OperatingSystemMXBean CPU =
+      (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
 
   private StreamBenchmark() {}
 
@@ -102,14 +107,16 @@ final class StreamBenchmark {
     try (StreamHandler handler = handler(source);
         TestServer server = new TestServer().route("POST /stream", handler).start();
         StreamClient client = client(server, sink)) {
+      long cpu = CPU.getProcessCpuTime();
       long start = System.nanoTime();
       client.start();
       sink.ready.acquire();
+      double cpuSeconds = (CPU.getProcessCpuTime() - cpu) / 1e9;
       double seconds = (System.nanoTime() - start) / 1e9;
       double megabytes = (double) files * size / MB;
       System.out.printf(
-          "%-24s %6.0f MB in %.2f s: %5.0f MB/s, %.0f files/s%n",
-          what, megabytes, seconds, megabytes / seconds, files / seconds);
+          "%-24s %6.0f MB in %.2f s: %5.0f MB/s, %.0f files/s, %.2f s of CPU%n",
+          what, megabytes, seconds, megabytes / seconds, files / seconds, cpuSeconds);
     }
   }
 

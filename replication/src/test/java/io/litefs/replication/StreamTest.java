@@ -269,6 +269,19 @@ class StreamTest {
   }
 
   @Test
+  void orderlyCloseLeavesNoCommitBehind() throws Exception {
+    connect();
+    untilReady();
+    for (int i = 0; i < 50; i++) {
+      source.commit("a.db", 10_000);
+    }
+
+    handler.close();
+    sink.await("disconnected");
+    assertThat(sink.positions).containsEntry("a.db", FakeSource.pos("a.db", 50));
+  }
+
+  @Test
   void failureOfTheSourceBreaksTheStreamOff() throws Exception {
     source.commits("a.db", 1);
     source.failure = new IOException("disk is broken");
