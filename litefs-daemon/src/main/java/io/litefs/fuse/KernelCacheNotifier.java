@@ -14,6 +14,10 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Thread-safe. A store or an invalidation waits for requests on the same pages that are under way (the kernel locks a page while it is read or written), so the caller must not hold a
  * lock that a handler's read or write needs. {@link #invalidateEntry} waits likewise for every LOOKUP, CREATE, UNLINK and RENAME.
+ *
+ * <p>A daemon that is killed while the kernel makes a store wait for a page that the daemon itself was to serve does not end by itself, since the store holds {@code /dev/fuse} open. So
+ * {@link Session} makes it wait in Java; only in the microseconds in which a request is on its way to us it can happen, and the next daemon on the same mount point would free it
+ * ({@link MountPoint}).
  */
 public final class KernelCacheNotifier implements KernelCache {
 

@@ -80,7 +80,7 @@ final class LibFuse2 {
       return LibraryLoader.create(Calls.class).failImmediately().load(LIBRARY);
     } catch (UnsatisfiedLinkError e) {
       throw new MountException(
-          "cannot load " + LIBRARY + " (" + e.getMessage() + "): install libfuse 2, e.g. apt-get install libfuse2", e);
+          LIBRARY + " cannot be loaded: install libfuse 2, e.g. apt-get install libfuse2 (or apk add fuse)", e);
     }
   }
 

@@ -82,8 +82,8 @@ public final class Mount implements AutoCloseable {
           "libfuse could not mount on %s; the line before this one on the standard error says why".formatted(point.path()));
     }
     Mount mount = new Mount(point, keepers, cache, session, counters);
-    cache.attach(session);
     mount.loop.start();
+    cache.attach(session);
     int answer = keepers.probe(point.path(), FIRST_ANSWER);
     if (answer != 0) {
       mount.unmount();

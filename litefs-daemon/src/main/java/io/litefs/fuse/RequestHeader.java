@@ -34,6 +34,11 @@ final class RequestHeader {
   private static final int GETATTR_HANDLE = SIZE + 8;
   private static final int GETATTR_FH = 1;
 
+  /** struct fuse_read_in and fuse_write_in begin alike. */
+  private static final int TRANSFER_OFFSET = SIZE + 8;
+
+  private static final int TRANSFER_BYTES = SIZE + 16;
+
   private static final MemoryIO MEMORY = MemoryIO.getInstance();
 
   private RequestHeader() {}
@@ -62,6 +67,16 @@ final class RequestHeader {
   /** The asking thread's id (not its process's); 0 if it is not in the mount's pid namespace. */
   static int threadId(long request) {
     return MEMORY.getInt(request + PID);
+  }
+
+  /** Where a READ or WRITE begins. */
+  static long transferOffset(long request) {
+    return MEMORY.getLong(request + TRANSFER_OFFSET);
+  }
+
+  /** How long a READ or WRITE is. */
+  static int transferBytes(long request) {
+    return MEMORY.getInt(request + TRANSFER_BYTES);
   }
 
   static void forget(long request, NodeTable nodes) {

@@ -25,6 +25,12 @@ final class RequestThread extends Thread {
   private volatile int tid;
   private volatile boolean receiving;
 
+  /** The node that the current READ or WRITE is for, or NONE. Written last and read first. */
+  private volatile long transferNode;
+
+  private long transferBegin;
+  private long transferEnd;
+
   /** The name that the current LOOKUP or CREATE is about; set by the callback, for {@link ReplyTap}. */
   String name;
 
@@ -83,6 +89,22 @@ final class RequestThread extends Thread {
   void afterReceive(int bytes) {
     receiving = false;
     MEMORY.putLong(fuseBuf, bytes);
+  }
+
+  /** The current request is a READ or WRITE: the kernel has its pages locked until it is answered. */
+  void beginTransfer() {
+    transferBegin = RequestHeader.transferOffset(request);
+    transferEnd = transferBegin + RequestHeader.transferBytes(request);
+    transferNode = RequestHeader.node(request);
+  }
+
+  void endTransfer() {
+    transferNode = NodeTable.NONE;
+  }
+
+  /** Whether a READ or WRITE of these bytes of {@code node} is under way here. */
+  boolean isTransferring(long node, long begin, long end) {
+    return transferNode == node && transferBegin < end && begin < transferEnd;
   }
 
   /** Makes a wait for the next request return. */

@@ -1,7 +1,10 @@
 package io.litefs.fuse;
 
 import com.kenai.jffi.MemoryIO;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import jnr.ffi.Pointer;
 import jnr.ffi.Struct;
@@ -19,6 +22,11 @@ final class Session {
   private static final int BUFVEC_MEMORY = 40;
   private static final int BUFVEC_FD = 48;
 
+  /** Most requests take a few microseconds. */
+  private static final int TRANSFER_SPINS = 200;
+
+  private static final long TRANSFER_PAUSE_NANOS = 20_000;
+
   private final LibFuse2.Calls fuse;
   private final Operations operations;
   private final Pointer handle;
@@ -28,6 +36,7 @@ final class Session {
   private final NodeTable nodes;
   private final HandleTable handles;
   private final RequestCounters counters;
+  private final Set<RequestThread> threads = ConcurrentHashMap.newKeySet();
 
   /** Read by requests that tie names to nodes, written while libfuse is made to forget one. */
   private final ReentrantReadWriteLock namespace = new ReentrantReadWriteLock();
@@ -107,6 +116,14 @@ final class Session {
         RequestHeader.batchForget(request, nodes);
         process(thread, channel.address());
       }
+      case Opcode.READ, Opcode.WRITE -> {
+        thread.beginTransfer();
+        try {
+          process(thread, channel.address());
+        } finally {
+          thread.endTransfer();
+        }
+      }
       case Opcode.GETATTR -> {
         findHandle(request);
         process(thread, channel.address());
@@ -117,6 +134,7 @@ final class Session {
 
   /** 0 or a negative errno. */
   int store(long node, long offset, long address, long length) {
+    awaitTransfers(node, offset, offset + length);
     long bufvec = MEMORY.allocateMemory(BUFVEC_BYTES, true);
     try {
       MEMORY.putLong(bufvec + BUFVEC_COUNT, 1);
@@ -131,6 +149,9 @@ final class Session {
 
   /** 0 or a negative errno; a negative offset for the attributes alone, length 0 for all pages from offset on. */
   int invalidateNode(long node, long offset, long length) {
+    if (offset >= 0) {
+      awaitTransfers(node, offset, length == 0 ? Long.MAX_VALUE : offset + length);
+    }
     return fuse.fuse_lowlevel_notify_inval_inode(channel, node, offset, length);
   }
 
@@ -146,6 +167,11 @@ final class Session {
       }
     }
     return fuse.fuse_lowlevel_notify_inval_entry(channel, NodeTable.ROOT, name, nameBytes);
+  }
+
+  /** The threads that {@link SessionLoop} runs; it adds and removes them. */
+  Set<RequestThread> threads() {
+    return threads;
   }
 
   NodeTable nodes() {
@@ -169,6 +195,22 @@ final class Session {
     tap.destroy();
     fuse.fuse_remove_signal_handlers(session);
     fuse.fuse_destroy(handle);
+  }
+
+  /**
+   * Waits until no READ or WRITE of these bytes is under way. The kernel would wait for that too, but in a way that not even SIGKILL ends: killed then, this process would never
+   * answer the request, never get past the wait, and so never end. What is left is the moment between the kernel's locking a page and our receiving the request.
+   */
+  private void awaitTransfers(long node, long begin, long end) {
+    for (RequestThread thread : threads) {
+      for (int spins = 0; thread != Thread.currentThread() && thread.isTransferring(node, begin, end); spins++) {
+        if (spins < TRANSFER_SPINS) {
+          Thread.onSpinWait();
+        } else {
+          LockSupport.parkNanos(TRANSFER_PAUSE_NANOS);
+        }
+      }
+    }
   }
 
   private void processNaming(RequestThread thread, long replyChannel) {

@@ -3,7 +3,6 @@ package io.litefs.fuse;
 import io.litefs.posix.Errno;
 import java.time.Duration;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
@@ -25,7 +24,7 @@ final class SessionLoop {
   private static final int IDLE = 8;
 
   private final Session session;
-  private final Set<RequestThread> threads = ConcurrentHashMap.newKeySet();
+  private final Set<RequestThread> threads;
   private final AtomicInteger idle = new AtomicInteger();
   private final AtomicInteger threadNumbers = new AtomicInteger();
 
@@ -39,6 +38,7 @@ final class SessionLoop {
    */
   SessionLoop(Session session, Runnable onEnd) {
     this.session = session;
+    this.threads = session.threads();
     this.onEnd = onEnd;
   }
 
@@ -104,7 +104,7 @@ final class SessionLoop {
           if (idle.decrementAndGet() == 0 && !ended) {
             startThread();
           }
-          session.process(thread);
+          process(thread);
           if (idle.incrementAndGet() > IDLE) {
             return;
           }
@@ -120,6 +120,16 @@ final class SessionLoop {
       if (threads.isEmpty()) {
         onEnd.run();
       }
+    }
+  }
+
+  private void process(RequestThread thread) {
+    try {
+      session.process(thread);
+    } catch (RuntimeException | Error e) {
+      // The callbacks let nothing out, so this is memory that has run out around them. Whoever asked gets no answer, but the others
+      // still need this thread.
+      log.error("a request was not answered", e);
     }
   }
 

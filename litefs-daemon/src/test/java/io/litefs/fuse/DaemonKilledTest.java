@@ -77,6 +77,18 @@ class DaemonKilledTest extends MountFixture {
   }
 
   @Test
+  void endsWhileItWaitsToStoreIntoAPageThatIsBeingRead() throws Exception {
+    given("stuck", 1, 4096);
+    MountedDaemon.Control daemon = mount();
+    Process reader = track(new ProcessBuilder("cat", file("stuck").toString()).redirectErrorStream(true).start());
+    Await.until("the read is in progress", SOON, () -> daemon.askNumber("slow-waiting") == 1);
+    daemon.ask("storm stuck 1");
+    Await.until("the backing file is written, the store follows", SOON, () -> Files.readAllBytes(data.resolve("stuck"))[0] == 0);
+    assertThat(endsWithinASecond(daemon.process)).isTrue();
+    assertThat(reader.waitFor()).isNotZero();
+  }
+
+  @Test
   void leavesAMountThatTheNextOneReplaces() throws Exception {
     given("db", 1, 4096);
     MountedDaemon.Control first = mount();

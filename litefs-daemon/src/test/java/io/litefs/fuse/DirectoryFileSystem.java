@@ -15,7 +15,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * Passes everything on to a directory. Names decide on special behaviour: {@code direct*} is not cached, {@code explode*} throws when it is read,
+ * Passes everything on to a directory. Names decide on special behaviour: {@code direct*} and {@code *-journal} are not cached, {@code explode*} throws when it is read,
  * {@code slow*} waits for {@link #slowMayGo} in fsync, {@code stuck*} in read.
  */
 final class DirectoryFileSystem implements FileSystem {
@@ -115,7 +115,7 @@ final class DirectoryFileSystem implements FileSystem {
 
     @Override
     public CachePolicy cachePolicy() {
-      return name.startsWith("direct") ? CachePolicy.DIRECT : CachePolicy.KEEP;
+      return name.startsWith("direct") || name.endsWith("-journal") ? CachePolicy.DIRECT : CachePolicy.KEEP;
     }
 
     @Override

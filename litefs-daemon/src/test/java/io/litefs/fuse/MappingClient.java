@@ -1,5 +1,6 @@
 package io.litefs.fuse;
 
+import java.nio.ByteBuffer;
 import java.nio.MappedByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileChannel.MapMode;
@@ -38,7 +39,7 @@ public final class MappingClient {
         int page = i % pages;
         int value = map.getInt(4096 * page);
         map.putInt(4096 * page + 2048, value);
-        channel.read(java.nio.ByteBuffer.allocate(4096), 4096L * ((i + pages / 2) % pages));
+        channel.read(ByteBuffer.allocate(4096), 4096L * ((i + pages / 2) % pages));
         if (page % 8 == 7) {
           map.force(4096 * (page - 7), 8 * 4096);
           libc.posix_fadvise(fd, 0, 4096L * pages, POSIX_FADV_DONTNEED);

@@ -205,11 +205,11 @@ class MountOperationsTest extends MountFixture {
     createAndUnlink(20_000);
     daemon.ask("collect");
     long before = residentKilobytes(daemon);
-    createAndUnlink(100_000);
+    createAndUnlink(50_000);
     daemon.ask("collect");
     assertThat(daemon.ask("handles")).isEqualTo("0");
     Await.until("the kernel has forgotten them", SOON, () -> daemon.askNumber("nodes") < 100);
-    assertThat(residentKilobytes(daemon) - before).as("growth in KiB; 100 bytes each would be 9765").isLessThan(6_000);
+    assertThat(residentKilobytes(daemon) - before).as("growth in KiB; 100 bytes each would be 4883").isLessThan(3_000);
   }
 
   private void createAndUnlink(int times) throws Exception {
