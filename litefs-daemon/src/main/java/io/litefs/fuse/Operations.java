@@ -106,7 +106,11 @@ final class Operations extends FuseStubFS {
     }
     String name = name(path);
     RequestThread.current().name = name;
-    stat.file(buffer, find(name).attributes());
+    MountedFile file = fs.lookup(name);
+    if (file == null) {
+      return -Errno.ENOENT; // too ordinary for an exception: every commit looks for a journal
+    }
+    stat.file(buffer, file.attributes());
     return 0;
   }
 

@@ -12,14 +12,13 @@ public class ErrnoException extends IOException {
    * @param message what was tried and on what; the name of the errno is put behind it
    */
   public ErrnoException(int errno, String message) {
-    super(message + ": " + Errno.name(errno));
-    this.errno = errno;
+    this(errno, message, null);
   }
 
   /** As above, with the exception that led to it. */
   public ErrnoException(int errno, String message, Throwable cause) {
-    this(errno, message);
-    initCause(cause);
+    super(message + ": " + Errno.name(errno), cause);
+    this.errno = errno;
   }
 
   public int errno() {
