@@ -332,6 +332,10 @@ public final class Database {
         });
   }
 
+  /**
+   * Cuts or extends the database file. SQLite cuts it to the size that the header says after the commit, when there is no journal any
+   * more: that changes nothing.
+   */
   public void truncateDatabase(BackingFile file, long size) throws ErrnoException {
     change(
         true,
@@ -339,7 +343,8 @@ public final class Database {
           if (file == files.get(FileKind.DATABASE)
               && !journal.isActive()
               && !wal.isActive()
-              && file.size() != size) {
+              && file.size() != size
+              && size != state.pageCount() * state.pageSize()) {
             if (size == 0 && state.exists() && !arriving) {
               files.setAside(file);
               arriving = true;
