@@ -1,7 +1,9 @@
 package io.litefs.daemon;
 
+import io.litefs.fuse.Keepers;
 import java.io.PrintStream;
 import java.util.List;
+import java.util.function.Supplier;
 import picocli.CommandLine;
 
 /** Makes commands with what they need from outside; picocli's own factory makes the rest. */
@@ -9,6 +11,7 @@ final class CommandFactory implements CommandLine.IFactory {
 
   private final PrintStream out;
   private final PrintStream err;
+  private final Supplier<Keepers> keepers;
   private final boolean separator;
   private final List<String> afterSeparator;
 
@@ -16,9 +19,15 @@ final class CommandFactory implements CommandLine.IFactory {
    * @param separator whether the command line has a {@code --}
    * @param afterSeparator the words after it
    */
-  CommandFactory(PrintStream out, PrintStream err, boolean separator, List<String> afterSeparator) {
+  CommandFactory(
+      PrintStream out,
+      PrintStream err,
+      Supplier<Keepers> keepers,
+      boolean separator,
+      List<String> afterSeparator) {
     this.out = out;
     this.err = err;
+    this.keepers = keepers;
     this.separator = separator;
     this.afterSeparator = afterSeparator;
   }
@@ -26,7 +35,7 @@ final class CommandFactory implements CommandLine.IFactory {
   @Override
   public <K> K create(Class<K> type) throws Exception {
     if (type == MountCommand.class) {
-      return type.cast(new MountCommand(separator, afterSeparator));
+      return type.cast(new MountCommand(keepers, separator, afterSeparator));
     }
     if (type == ImportCommand.class) {
       return type.cast(new ImportCommand(err));

@@ -15,6 +15,7 @@ final class CommonOptions {
       names = {"--debug", "-debug"},
       arity = "0..1",
       fallbackValue = "true",
+      hideParamSyntax = true,
       description = "Write debug messages, and stack traces of errors.")
   boolean debug;
 }

@@ -1,6 +1,7 @@
 package io.litefs.daemon;
 
 import io.litefs.daemon.client.ExitCode;
+import java.util.Map;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -27,6 +28,15 @@ import picocli.CommandLine.Spec;
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {ExitCode.HELP_OK, ExitCode.HELP_FAILURE, ExitCode.HELP_USAGE})
 final class LitefsCommand implements Runnable {
+
+  /** The classes of the commands by name, the same as in the annotation. */
+  static final Map<String, Class<?>> COMMANDS =
+      Map.of(
+          "mount", MountCommand.class,
+          "import", ImportCommand.class,
+          "export", ExportCommand.class,
+          "demo", DemoCommand.class,
+          "version", VersionCommand.class);
 
   @Mixin CommonOptions common;
 

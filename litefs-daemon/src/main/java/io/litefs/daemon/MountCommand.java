@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.function.Supplier;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -57,6 +58,7 @@ final class MountCommand implements Callable<Integer> {
       names = {"-no-expand-env", "--no-expand-env"},
       arity = "0..1",
       fallbackValue = "true",
+      hideParamSyntax = true,
       description = "Leave $VAR and $${VAR} in the configuration as they are.")
   boolean noExpandEnv;
 
@@ -64,6 +66,7 @@ final class MountCommand implements Callable<Integer> {
       names = {"-skip-unmount", "--skip-unmount"},
       arity = "0..1",
       fallbackValue = "true",
+      hideParamSyntax = true,
       description = "Leave a dead mount of an earlier daemon alone instead of removing it at start.")
   boolean skipUnmount;
 
@@ -71,6 +74,7 @@ final class MountCommand implements Callable<Integer> {
       names = {"-fuse.debug", "--fuse.debug"},
       arity = "0..1",
       fallbackValue = "true",
+      hideParamSyntax = true,
       description = "Log every request to the mount.")
   boolean fuseDebug;
 
@@ -78,29 +82,31 @@ final class MountCommand implements Callable<Integer> {
       names = {"-tracing", "--tracing"},
       arity = "0..1",
       fallbackValue = "true",
+      hideParamSyntax = true,
       description = "Write the trace log to standard output.")
   boolean tracing;
 
   @Parameters(arity = "0..1", paramLabel = "DIR", description = "Where to mount; overrides fuse.dir.")
   Path dir;
 
+  private final Supplier<Keepers> keepers;
   private final boolean separator;
   private final List<String> command;
 
-  MountCommand(boolean separator, List<String> command) {
+  MountCommand(Supplier<Keepers> keepers, boolean separator, List<String> command) {
+    this.keepers = keepers;
     this.separator = separator;
     this.command = command;
   }
 
   @Override
   public Integer call() throws CommandException, InterruptedException {
-    // First of all: their descriptor table must be made before there is a mount or a socket to be in it.
-    Keepers keepers = Keepers.start();
     LitefsConfig loaded = load(System.getenv());
     Unavailable.refuse(loaded);
     List<List<String>> commands = commands(loaded);
     Logs.configure(loaded.log());
-    return new Daemon(new Node(loaded, keepers, skipUnmount), loaded, commands).run();
+    // The keepers come before all else that has a descriptor.
+    return new Daemon(new Node(loaded, keepers.get(), skipUnmount), loaded, commands).run();
   }
 
   LitefsConfig load(Map<String, String> env) throws CommandException {

@@ -58,9 +58,9 @@ final class Warmup {
   private static void commandLines() {
     PrintStream nowhere = new PrintStream(OutputStream.nullOutputStream());
     for (String command : List.of("mount", "import", "export", "demo", "version")) {
-      new Main(nowhere, nowhere).run(command, "--help");
+      new Main(nowhere, nowhere, Keepers::start).run(command, "--help");
     }
-    new Main(nowhere, nowhere).run("version");
+    new Main(nowhere, nowhere, Keepers::start).run("version");
   }
 
   private static void node(Path dir) throws IOException, CommandException, ConfigException, InterruptedException {

@@ -20,7 +20,10 @@ class MainTest {
   private int run(String... args) {
     return new Main(
             new PrintStream(out, true, StandardCharsets.UTF_8),
-            new PrintStream(err, true, StandardCharsets.UTF_8))
+            new PrintStream(err, true, StandardCharsets.UTF_8),
+            () -> {
+              throw new AssertionError("nothing is mounted here");
+            })
         .run(args);
   }
 

@@ -22,7 +22,7 @@ class MountCommandTest {
   @TempDir Path dir;
 
   private static MountCommand parse(String... args) {
-    return new CommandLine(new MountCommand(false, List.of())).parseArgs(args).commandSpec().userObject() instanceof MountCommand c
+    return new CommandLine(new MountCommand(null, false, List.of())).parseArgs(args).commandSpec().userObject() instanceof MountCommand c
         ? c
         : null;
   }
@@ -82,9 +82,9 @@ class MountCommandTest {
   @Test
   void theCommandAfterTheDashesReplacesExec() throws Exception {
     LitefsConfig config = parse("-config", config("exec: one\nlease: {type: static}\n").toString()).load(Map.of());
-    assertThat(new MountCommand(true, List.of("two", "a b")).commands(config)).containsExactly(List.of("two", "a b"));
-    assertThat(new MountCommand(false, List.of()).commands(config)).containsExactly(List.of("one"));
-    assertThatThrownBy(() -> new MountCommand(true, List.of()).commands(config)).hasMessageContaining("no command after '--'");
+    assertThat(new MountCommand(null, true, List.of("two", "a b")).commands(config)).containsExactly(List.of("two", "a b"));
+    assertThat(new MountCommand(null, false, List.of()).commands(config)).containsExactly(List.of("one"));
+    assertThatThrownBy(() -> new MountCommand(null, true, List.of()).commands(config)).hasMessageContaining("no command after '--'");
   }
 
   @Test
