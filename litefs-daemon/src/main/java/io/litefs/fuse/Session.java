@@ -56,7 +56,10 @@ final class Session {
     this.counters = counters;
     session = fuse.fuse_get_session(handle);
     channel = fuse.fuse_session_next_chan(session, null);
-    tap = new ReplyTap(fuse, nodes, fuse.fuse_chan_fd(channel), bufferSize());
+    int device = fuse.fuse_chan_fd(channel);
+    // A program that inherited it would keep the connection alive when this process is killed.
+    Syscalls.CALLS.fcntl(device, Syscalls.F_SETFD, Syscalls.FD_CLOEXEC);
+    tap = new ReplyTap(fuse, nodes, device, bufferSize());
   }
 
   /**

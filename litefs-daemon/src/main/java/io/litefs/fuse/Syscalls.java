@@ -21,6 +21,8 @@ final class Syscalls {
 
   static final int CLONE_FILES = 0x400;
 
+  static final int F_SETFD = 2;
+  static final int FD_CLOEXEC = 1;
   static final int F_OFD_GETLK = 36;
   static final int F_OFD_SETLK = 37;
   static final int F_OFD_SETLKW = 38;

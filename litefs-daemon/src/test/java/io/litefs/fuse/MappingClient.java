@@ -1,5 +1,7 @@
 package io.litefs.fuse;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.MappedByteBuffer;
 import java.nio.channels.FileChannel;
@@ -45,6 +47,8 @@ public final class MappingClient {
           libc.posix_fadvise(fd, 0, 4096L * pages, POSIX_FADV_DONTNEED);
         }
       }
+    } catch (IOException | UncheckedIOException | InternalError e) {
+      System.exit(1); // the mount is gone
     }
   }
 }

@@ -8,6 +8,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** Mounting, unmounting, and being told why not. */
@@ -21,6 +22,23 @@ class MountLifecycleTest extends MountFixture {
     // The second time, so that loading classes on a busy machine is not what is measured.
     assertThat(daemon.askNumber("mount")).as("ms; jnr-fuse's own mount waits 2000").isLessThan(1000);
     assertThat(Files.readAllBytes(file("db"))).containsOnly(1);
+  }
+
+  @Test
+  void otherProgramsDoNotInheritTheDevice() throws Exception {
+    Path process = Path.of("/proc", Long.toString(mount().process.pid()));
+    int found = 0;
+    try (Stream<Path> descriptors = Files.list(process.resolve("fd"))) {
+      for (Path descriptor : descriptors.toList()) {
+        if (Files.readSymbolicLink(descriptor).toString().equals("/dev/fuse")) {
+          found++;
+          assertThat(Files.readString(process.resolve("fdinfo").resolve(descriptor.getFileName())))
+              .as("O_CLOEXEC among the flags")
+              .containsPattern("flags:\\s+0?2\\d{6}\\b");
+        }
+      }
+    }
+    assertThat(found).isEqualTo(1);
   }
 
   @Test
