@@ -124,7 +124,8 @@ public final class Node implements AutoCloseable {
           if (!process.isAlive()) {
             throw new IllegalStateException("exit code " + process.exitValue());
           }
-          return Mounts.isMounted(mount()) && http.get("/info").statusCode() == 200;
+          // A predecessor's dead mount looks mounted too, and still answers from the kernel's cache: the log decides.
+          return log().contains(": mounted " + mount()) && Mounts.isMounted(mount()) && http.get("/info").statusCode() == 200;
         },
         () -> !process.isAlive());
     return this;
@@ -264,9 +265,11 @@ public final class Node implements AutoCloseable {
     return Metrics.parse(http.get("/metrics").body());
   }
 
-  /** Requests that the mount has answered so far, in all or of the given kinds only. */
+  /** Requests that the mount has answered so far, by their kind in lower case. */
   public Map<String, Long> requestCounts() {
-    return metrics().by("litefs_fuse_request_count", "op");
+    Map<String, Long> counts = new java.util.TreeMap<>();
+    metrics().by("litefs_fuse_request_count", "op").forEach((op, count) -> counts.put(op.toLowerCase(java.util.Locale.ROOT), count));
+    return counts;
   }
 
   /** The log since the last start. */
@@ -297,7 +300,7 @@ public final class Node implements AutoCloseable {
     }
   }
 
-  /** Waits until this node shows exactly {@code pos}; woken by the node's events. */
+  /** Waits until this node shows {@code pos} or has gone beyond; woken by the node's events. */
   public void awaitPos(String db, Position pos) {
     awaitPos(db, pos, Await.LONG);
   }
@@ -313,7 +316,7 @@ public final class Node implements AutoCloseable {
       } catch (UncheckedIOException e) {
         last = null;
       }
-      if (pos.equals(last)) {
+      if (pos.equals(last) || last != null && last.txid() > pos.txid()) {
         return;
       }
       if (System.nanoTime() > deadline) {
@@ -393,9 +396,9 @@ public final class Node implements AutoCloseable {
     }
     Mounts.unmountIfMounted(mount());
     Reaper.gone(mount());
-    if (!Mounts.isMounted(mount()) && !Boolean.getBoolean("litefs.it.keep")) {
+    if (!Boolean.getBoolean("litefs.it.keep") && !Mounts.isMounted(mount())) {
       Commands.run("rm", "-rf", home.toString());
-      Reaper.gone(home);
     }
+    Reaper.gone(home);
   }
 }

@@ -55,7 +55,14 @@ class RequestCountTest {
           assertThat(before).as("litefs_fuse_request_count{op=...}").isNotEmpty();
           reader.repeat(500, "SELECT b FROM t WHERE id = ? * 5 + 1");
           reader.repeat(3, "SELECT sum(length(b)) FROM t");
-          assertThat(difference(before, node.requestCounts())).as(node == NODES.primary() ? "primary" : "replica").isEmpty();
+          Map<String, Long> asked = difference(before, node.requestCounts());
+          if (mode == JournalMode.PERSIST && node == NODES.primary()) {
+            // SQLite itself opens a journal that exists, in each transaction, to see whether its first byte is zero; and as root
+            // it sets the owner.
+            assertThat(asked.keySet()).isSubsetOf("open", "getattr", "setattr", "read", "flush", "release");
+          } else {
+            assertThat(asked).as(node == NODES.primary() ? "primary" : "replica").isEmpty();
+          }
         }
       }
     }
@@ -90,10 +97,14 @@ class RequestCountTest {
     return reader;
   }
 
-  /** The most requests that a one-row INSERT may make, over the mean of 200. */
+  /**
+   * The most requests that a one-row INSERT may make, over the mean of 200. Of DELETE's 25: ten writes (the journal's header, three per
+   * page of it, the two pages), three fsyncs, create, unlink, close and a look-up of the journal, two getattrs, one setattr, and the directory opened, synced and
+   * closed. Of WAL's: a header and a page per frame, and a share of the checkpoint.
+   */
   @ParameterizedTest
   @CsvSource({
-    "DELETE, FULL, 40", "TRUNCATE, FULL, 36", "PERSIST, FULL, 36", "WAL, FULL, 6", "WAL, NORMAL, 5", "DELETE, OFF, 36"
+    "DELETE, FULL, 25.5", "TRUNCATE, FULL, 24.5", "PERSIST, FULL, 32.5", "WAL, FULL, 4.5", "WAL, NORMAL, 3.5", "DELETE, OFF, 18.5"
   })
   void aWriteTransactionAsksNoMoreThanItsBudget(JournalMode mode, String synchronous, double budget) {
     String db = "writes-" + mode + "-" + synchronous;

@@ -27,15 +27,16 @@ class RestartTest {
     return primary.metrics().by("litefs_http_frame_send_count", "db").getOrDefault(db, 0L);
   }
 
-  private static boolean holdsSnapshot(Node node, String db) {
-    return node.ltxFiles(db).stream().anyMatch(file -> file.startsWith("0000000000000001-") && !file.startsWith("0000000000000001-0000000000000001"));
+  /** Whether the node's log has a snapshot of a position beyond {@code txid}. */
+  private static boolean holdsSnapshotBeyond(long txid, Node node, String db) {
+    return node.ltxFiles(db).stream().anyMatch(file -> file.startsWith("0000000000000001-") && Long.parseLong(file.substring(17, 33), 16) > txid);
   }
 
   @Test
   void aReplicaThatWasAwayForAShortTimeIsSentOnlyWhatItMissed() {
     try (Cluster cluster = Cluster.start(2)) {
       each(cluster.primary(), Sql.CREATE, Sql.insert(100, 500));
-      DATABASES.forEach(cluster::assertIdentical);
+      long[] known = DATABASES.stream().mapToLong(db -> cluster.assertIdentical(db).txid()).toArray();
       assertThat(cluster.replica().stop()).isZero();
       each(cluster.primary(), "INSERT INTO t(a) VALUES (1)", "INSERT INTO t(a) VALUES (2)", "UPDATE t SET a = 3");
       double[] sent = DATABASES.stream().mapToDouble(db -> ltxFramesSent(cluster.primary(), db)).toArray();
@@ -47,8 +48,9 @@ class RestartTest {
         assertThat(ltxFramesSent(cluster.primary(), db) - sent[i]).as(db).isEqualTo(3);
       }
       cluster.replica().stop();
-      for (String db : DATABASES) {
-        assertThat(holdsSnapshot(cluster.replica(), db)).as(cluster.replica().ltxFiles(db).toString()).isFalse();
+      for (int i = 0; i < known.length; i++) {
+        String db = DATABASES.get(i);
+        assertThat(holdsSnapshotBeyond(known[i], cluster.replica(), db)).as(cluster.replica().ltxFiles(db).toString()).isFalse();
       }
     }
   }
@@ -144,7 +146,8 @@ class RestartTest {
       for (Node node : cluster.nodes()) {
         node.stop();
         List<String> files = node.ltxFiles("log");
-        assertThat(files).as(files.toString()).hasSizeGreaterThan(29);
+        // A replica may have begun with a snapshot.
+        assertThat(files).as(files.toString()).hasSizeGreaterThan(node == cluster.primary() ? 29 : 0);
         long next = 1;
         for (String file : files) {
           assertThat(Long.parseLong(file.substring(0, 16), 16)).as(files.toString()).isEqualTo(next);
