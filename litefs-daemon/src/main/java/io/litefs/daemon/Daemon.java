@@ -46,6 +46,7 @@ final class Daemon {
     } catch (ExecutionException e) {
       throw new IllegalStateException("an exit code cannot fail", e);
     } finally {
+      end.complete(ExitCode.FAILURE);
       supervisor.stop(STOP_GRACE);
       node.close();
     }
@@ -54,6 +55,7 @@ final class Daemon {
   private void start() throws CommandException, InterruptedException {
     try {
       node.start();
+      node.unmounted().thenRun(this::unmounted);
       awaitReady();
     } catch (CommandException e) {
       if (config.exitOnError()) {
@@ -96,6 +98,13 @@ final class Daemon {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       end.complete(ExitCode.FAILURE);
+    }
+  }
+
+  /** Without its mount the daemon is of no use, and only a new start makes one. */
+  private void unmounted() {
+    if (end.complete(ExitCode.FAILURE)) {
+      log.error("{} was unmounted by somebody else; stopping", config.fuse().dir());
     }
   }
 

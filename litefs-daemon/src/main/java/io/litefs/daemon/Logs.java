@@ -9,8 +9,13 @@ import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.ConsoleAppender;
 import ch.qos.logback.core.LayoutBase;
 import ch.qos.logback.core.encoder.LayoutWrappingEncoder;
+import ch.qos.logback.core.rolling.FixedWindowRollingPolicy;
+import ch.qos.logback.core.rolling.RollingFileAppender;
+import ch.qos.logback.core.rolling.SizeBasedTriggeringPolicy;
 import ch.qos.logback.core.spi.ContextAwareBase;
+import ch.qos.logback.core.util.FileSize;
 import io.litefs.config.LogConfig;
+import io.litefs.config.TracingConfig;
 import org.slf4j.LoggerFactory;
 
 /**
@@ -45,27 +50,63 @@ public final class Logs extends ContextAwareBase implements Configurator {
     context.getLogger("io.netty").setLevel(Level.WARN);
   }
 
-  /** Whether debug messages and stack traces are wanted. */
-  static boolean debug() {
-    return LoggerFactory.getLogger("io.litefs").isDebugEnabled();
+  /**
+   * Sends the trace log to a file, and to standard output only if {@code toOutput}. Files that have become too large are numbered, the
+   * newest first.
+   *
+   * @param config with a path
+   */
+  static void trace(TracingConfig config, boolean toOutput) {
+    LoggerContext context = (LoggerContext) LoggerFactory.getILoggerFactory();
+    String path = config.path().orElseThrow().toString();
+    RollingFileAppender<ILoggingEvent> appender = new RollingFileAppender<>();
+    appender.setContext(context);
+    appender.setName("trace");
+    appender.setFile(path);
+    appender.setEncoder(encoder(context, new TextLayout(true, false)));
+
+    FixedWindowRollingPolicy numbering = new FixedWindowRollingPolicy();
+    numbering.setContext(context);
+    numbering.setParent(appender);
+    numbering.setFileNamePattern(path + ".%i" + (config.compress() ? ".gz" : ""));
+    numbering.setMinIndex(1);
+    numbering.setMaxIndex(Math.max(1, config.maxCount()));
+    numbering.start();
+
+    SizeBasedTriggeringPolicy<ILoggingEvent> size = new SizeBasedTriggeringPolicy<>();
+    size.setContext(context);
+    size.setMaxFileSize(new FileSize(config.maxSize()));
+    size.start();
+
+    appender.setRollingPolicy(numbering);
+    appender.setTriggeringPolicy(size);
+    appender.start();
+    Logger logger = context.getLogger(TracedFileSystem.LOGGER);
+    logger.setAdditive(toOutput);
+    logger.addAppender(appender);
   }
 
   private static void set(
       LoggerContext context, LayoutBase<ILoggingEvent> layout, String target, Level level) {
+    ConsoleAppender<ILoggingEvent> appender = new ConsoleAppender<>();
+    appender.setContext(context);
+    appender.setName("console");
+    appender.setTarget(target);
+    appender.setEncoder(encoder(context, layout));
+    appender.start();
+    Logger root = context.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME);
+    root.setLevel(level);
+    root.addAppender(appender);
+  }
+
+  private static LayoutWrappingEncoder<ILoggingEvent> encoder(
+      LoggerContext context, LayoutBase<ILoggingEvent> layout) {
     layout.setContext(context);
     layout.start();
     LayoutWrappingEncoder<ILoggingEvent> encoder = new LayoutWrappingEncoder<>();
     encoder.setContext(context);
     encoder.setLayout(layout);
     encoder.start();
-    ConsoleAppender<ILoggingEvent> appender = new ConsoleAppender<>();
-    appender.setContext(context);
-    appender.setName("console");
-    appender.setTarget(target);
-    appender.setEncoder(encoder);
-    appender.start();
-    Logger root = context.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME);
-    root.setLevel(level);
-    root.addAppender(appender);
+    return encoder;
   }
 }

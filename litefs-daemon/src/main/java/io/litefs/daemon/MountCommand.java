@@ -104,9 +104,13 @@ final class MountCommand implements Callable<Integer> {
     LitefsConfig loaded = load(System.getenv());
     Unavailable.refuse(loaded);
     List<List<String>> commands = commands(loaded);
-    Logs.configure(loaded.log());
     // The keepers come before all else that has a descriptor.
-    return new Daemon(new Node(loaded, keepers.get(), skipUnmount), loaded, commands).run();
+    Keepers made = keepers.get();
+    Logs.configure(loaded.log());
+    if (loaded.tracing().active()) {
+      Logs.trace(loaded.tracing(), loaded.fuse().debug());
+    }
+    return new Daemon(new Node(loaded, made, skipUnmount), loaded, commands).run();
   }
 
   LitefsConfig load(Map<String, String> env) throws CommandException {

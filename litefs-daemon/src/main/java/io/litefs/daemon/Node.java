@@ -14,6 +14,7 @@ import io.litefs.daemon.api.MetricsHandler;
 import io.litefs.daemon.api.NodeView;
 import io.litefs.daemon.client.CommandException;
 import io.litefs.daemon.client.FileReason;
+import io.litefs.fuse.FileSystem;
 import io.litefs.fuse.Keepers;
 import io.litefs.fuse.KernelCacheNotifier;
 import io.litefs.fuse.Mount;
@@ -32,6 +33,8 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -39,6 +42,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -101,14 +105,19 @@ final class Node implements Closeable {
     mount = mount(store, kernel);
     started.push(new Part("mount", mount::close));
 
-    cluster.start();
-    started.push(new Part("role", cluster));
     log.info(
         "litefs {}: mounted {}, data in {}, API on port {}",
         VersionCommand.version(),
         config.fuse().dir(),
         config.data().dir(),
         api.port());
+    cluster.start();
+    started.push(new Part("role", cluster));
+  }
+
+  /** Completes when the mount is gone: by {@link #close}, or because somebody has unmounted it. Only after {@link #start}. */
+  CompletionStage<Void> unmounted() {
+    return mount.ended();
   }
 
   /** Completes once applications can be let in; see {@link Cluster#ready}. */
@@ -124,8 +133,13 @@ final class Node implements Closeable {
     }
   }
 
-  private Cluster cluster(Store store, KernelCacheNotifier kernel) {
+  private Cluster cluster(Store store, KernelCacheNotifier kernel) throws CommandException {
     LeaseConfig lease = config.lease();
+    URI url = lease.advertiseUrl();
+    if (!lease.candidate() && (!"http".equals(url.getScheme()) || url.getHost() == null)) {
+      throw CommandException.usage(
+          "lease.advertise-url is " + url + "; give the primary's API as http://HOST:PORT", null);
+    }
     PrimaryInfo named = new PrimaryInfo(lease.hostname(), lease.advertiseUrl());
     return new Cluster(
         new StaticLeaser(lease.candidate(), named),
@@ -193,12 +207,30 @@ final class Node implements Closeable {
   }
 
   private Mount mount(Store store, KernelCacheNotifier kernel) throws CommandException {
+    Path dir = config.fuse().dir();
+    if (skipUnmount && isMountPoint(dir)) {
+      throw new CommandException(
+          "something is mounted on " + dir + "; unmount it, or start without -skip-unmount, which removes the mount of a dead litefs");
+    }
+    FileSystem files = new Namespace(store, cluster);
+    if (config.fuse().debug() || config.tracing().active()) {
+      files = new TracedFileSystem(files);
+    }
     MountOptions options = new MountOptions(config.fuse().allowOther(), config.data().dir());
     try {
-      return Mount.mount(
-          config.fuse().dir(), new Namespace(store, cluster), kernel, keepers, options);
+      return Mount.mount(dir, files, kernel, keepers, options);
     } catch (MountException e) {
       throw new CommandException(e.getMessage(), e);
+    }
+  }
+
+  private static boolean isMountPoint(Path dir) throws CommandException {
+    try {
+      // The fifth field is the mount point, with blanks as octal numbers.
+      return Files.readAllLines(Path.of("/proc/self/mountinfo")).stream()
+          .anyMatch(line -> line.split(" ")[4].replace("\\040", " ").equals(dir.toString()));
+    } catch (IOException e) {
+      throw new CommandException("cannot see what is mounted: " + e.getMessage(), e);
     }
   }
 

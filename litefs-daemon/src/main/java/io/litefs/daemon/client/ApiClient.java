@@ -2,6 +2,7 @@ package io.litefs.daemon.client;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
 import java.io.InputStream;
@@ -70,8 +71,10 @@ public final class ApiClient {
         }
       }
       return new Info(isPrimary, hostname);
+    } catch (JsonProcessingException e) {
+      throw new CommandException(base + " does not answer as a litefs node: " + e.getOriginalMessage(), e);
     } catch (IOException e) {
-      throw new CommandException(base + " does not answer as a litefs node: " + e.getMessage(), e);
+      throw lost(e);
     }
   }
 
