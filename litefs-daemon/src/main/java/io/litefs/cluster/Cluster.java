@@ -45,6 +45,9 @@ public final class Cluster implements PrimaryView, Closeable {
   /** Longest single wait for the lease to name another primary. */
   private static final Duration LEASE_WAIT = Duration.ofHours(1);
 
+  /** How long {@link #close} waits for the stream to end by itself, and again after it was interrupted. */
+  private static final Duration CLOSE_PATIENCE = Duration.ofSeconds(5);
+
   private static final Logger log = LoggerFactory.getLogger(Cluster.class);
 
   private final Leaser leaser;
@@ -130,14 +133,21 @@ public final class Cluster implements PrimaryView, Closeable {
   public void close() {
     closed.countDown();
     leaser.close();
-    thread.interrupt();
-    if (Thread.currentThread() != thread) {
-      try {
-        thread.join(TimeUnit.SECONDS.toMillis(5));
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
+    try {
+      if (!join(CLOSE_PATIENCE)) {
+        thread.interrupt();
+        join(CLOSE_PATIENCE);
       }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
+  }
+
+  private boolean join(Duration limit) throws InterruptedException {
+    if (Thread.currentThread() != thread) {
+      thread.join(limit.toMillis());
+    }
+    return !thread.isAlive();
   }
 
   private boolean isClosed() {

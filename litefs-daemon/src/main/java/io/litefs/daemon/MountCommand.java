@@ -105,12 +105,13 @@ final class MountCommand implements Callable<Integer> {
     Unavailable.refuse(loaded);
     List<List<String>> commands = commands(loaded);
     // The keepers come before all else that has a descriptor.
-    Keepers made = keepers.get();
-    Logs.configure(loaded.log());
-    if (loaded.tracing().active()) {
-      Logs.trace(loaded.tracing(), loaded.fuse().debug());
+    try (Keepers made = keepers.get()) {
+      Logs.configure(loaded.log());
+      if (loaded.tracing().active()) {
+        Logs.trace(loaded.tracing(), loaded.fuse().debug());
+      }
+      return new Daemon(new Node(loaded, made, skipUnmount), loaded, commands).run();
     }
-    return new Daemon(new Node(loaded, made, skipUnmount), loaded, commands).run();
   }
 
   LitefsConfig load(Map<String, String> env) throws CommandException {

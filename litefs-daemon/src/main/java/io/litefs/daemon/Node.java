@@ -66,6 +66,7 @@ final class Node implements Closeable {
 
   private record Part(String name, Closeable closeable) {}
 
+  /** @param keepers to be closed after this */
   Node(LitefsConfig config, Keepers keepers, boolean skipUnmount) {
     this.config = config;
     this.keepers = keepers;
@@ -246,6 +247,5 @@ final class Node implements Closeable {
         log.error("cannot close the {}", part.name(), e);
       }
     }
-    keepers.close();
   }
 }

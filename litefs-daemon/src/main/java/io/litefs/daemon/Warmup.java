@@ -3,16 +3,23 @@ package io.litefs.daemon;
 import io.litefs.config.ConfigException;
 import io.litefs.config.ConfigLoader;
 import io.litefs.config.LitefsConfig;
+import io.litefs.daemon.client.ApiClient;
 import io.litefs.daemon.client.CommandException;
+import io.litefs.daemon.demo.EventReader;
 import io.litefs.fuse.Keepers;
+import io.litefs.ltx.Txid;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.net.ServerSocket;
 import java.net.URI;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -46,7 +53,7 @@ final class Warmup {
     Path dir = Files.createTempDirectory("litefs-warmup");
     try {
       commandLines();
-      node(dir);
+      nodes(dir);
     } catch (CommandException | ConfigException e) {
       System.err.println("litefs: warm-up is not complete: " + e.getMessage());
     } finally {
@@ -63,13 +70,52 @@ final class Warmup {
     new Main(nowhere, nowhere, Keepers::start).run("version");
   }
 
-  private static void node(Path dir) throws IOException, CommandException, ConfigException, InterruptedException {
-    int port;
-    try (ServerSocket free = new ServerSocket(0)) {
-      port = free.getLocalPort();
+  /** A primary and its replica, and a transaction in each journal mode that goes from one to the other. */
+  private static void nodes(Path dir)
+      throws IOException, CommandException, ConfigException, InterruptedException {
+    int[] ports = freePorts();
+    String primaryUrl = "http://127.0.0.1:" + ports[0];
+    LitefsConfig primaryConfig = config(dir.resolve("primary"), ports[0], "candidate: true");
+    LitefsConfig replicaConfig =
+        config(dir.resolve("replica"), ports[1], "candidate: false\n  advertise-url: " + primaryUrl);
+    Logs.configure(primaryConfig.log());
+    try (Keepers keepers = Keepers.start();
+        Node primary = new Node(primaryConfig, keepers, false);
+        Node replica = new Node(replicaConfig, keepers, false)) {
+      primary.start();
+      primary.ready().join();
+      replica.start();
+      replica.ready().join();
+      EventReader events = new EventReader(URI.create("http://127.0.0.1:" + ports[1]));
+      ApiClient api = new ApiClient(URI.create(primaryUrl));
+      for (byte fileFormat : new byte[] {1, 2}) {
+        String name = "warmup" + fileFormat;
+        byte[] database = emptyDatabase(fileFormat);
+        for (long txid = 1; txid <= 2; txid++) {
+          api.importDatabase(name, database.length, () -> new ByteArrayInputStream(database));
+          database[27]++;
+          events.await(name, new Txid(txid), Duration.ofSeconds(5));
+        }
+        api.export(name, (in, pos, size) -> in.readAllBytes());
+      }
+      URI metrics = URI.create(primaryUrl + "/metrics");
+      try (InputStream answer = metrics.toURL().openStream()) {
+        answer.readAllBytes();
+      }
     }
-    Path mount = Files.createDirectory(dir.resolve("mount"));
-    Path file = dir.resolve("litefs.yml");
+  }
+
+  private static int[] freePorts() throws IOException {
+    try (ServerSocket first = new ServerSocket(0);
+        ServerSocket second = new ServerSocket(0)) {
+      return new int[] {first.getLocalPort(), second.getLocalPort()};
+    }
+  }
+
+  private static LitefsConfig config(Path home, int port, String lease)
+      throws IOException, ConfigException {
+    Files.createDirectories(home.resolve("mount"));
+    Path file = home.resolve("litefs.yml");
     Files.writeString(
         file,
         """
@@ -81,21 +127,33 @@ final class Warmup {
           addr: 127.0.0.1:%d
         lease:
           type: static
+          hostname: warmup
+          %s
         """
-            .formatted(mount, dir.resolve("data"), port));
-    Keepers keepers = Keepers.start();
-    LitefsConfig config = ConfigLoader.load(file, true, Map.of());
-    Logs.configure(config.log());
-    try (Node node = new Node(config, keepers, false)) {
-      node.start();
-      node.ready().join();
-      for (String path : List.of("/info", "/metrics")) {
-        URI uri = URI.create("http://127.0.0.1:" + port + path);
-        try (InputStream answer = uri.toURL().openStream()) {
-          answer.readAllBytes();
-        }
-      }
-    }
+            .formatted(home.resolve("mount"), home.resolve("data"), port, lease));
+    return ConfigLoader.load(file, true, Map.of());
+  }
+
+  /**
+   * A SQLite database without tables: one page, which is the root of the empty schema.
+   *
+   * @param fileFormat 1 for a rollback journal, 2 for a WAL
+   */
+  private static byte[] emptyDatabase(byte fileFormat) {
+    ByteBuffer page = ByteBuffer.allocate(4096);
+    page.put("SQLite format 3\0".getBytes(StandardCharsets.US_ASCII));
+    page.putShort((short) page.capacity());
+    page.put(fileFormat).put(fileFormat);
+    // Reserved bytes, and three payload fractions that are fixed.
+    page.put(new byte[] {0, 64, 32, 32});
+    // Change counter, and the size in pages that is valid with it.
+    page.putInt(1).putInt(1);
+    // Schema format and UTF-8.
+    page.putInt(44, 4).putInt(56, 1);
+    page.putInt(92, 1).putInt(96, 3_045_000);
+    // An empty leaf of a table, whose content begins at the page's end.
+    page.put(100, (byte) 13).putShort(105, (short) page.capacity());
+    return page.array();
   }
 
   private static void removeTree(Path dir) throws IOException {

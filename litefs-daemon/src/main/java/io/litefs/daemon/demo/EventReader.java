@@ -19,7 +19,7 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
 /** Follows the events of a node until that ends, so that one can wait for a position there. */
-final class EventReader {
+public final class EventReader {
 
   private static final JsonFactory JSON = new JsonFactory();
 
@@ -36,7 +36,7 @@ final class EventReader {
   private record Seen(Txid txid, long nanoTime) {}
 
   /** Returns once the node sends events. */
-  EventReader(URI node) throws CommandException {
+  public EventReader(URI node) throws CommandException {
     this.node = node;
     try {
       // Plainer than java.net.http, which adds a change of threads to each event: it is the lag that is measured.
@@ -96,7 +96,7 @@ final class EventReader {
   }
 
   /** Waits until the database has reached {@code txid}; returns {@link System#nanoTime} of the event. */
-  long await(String database, Txid txid, Duration limit) throws CommandException, InterruptedException {
+  public long await(String database, Txid txid, Duration limit) throws CommandException, InterruptedException {
     long left = limit.toNanos();
     lock.lock();
     try {
