@@ -139,16 +139,17 @@ int main(int argc, char **argv) {
     run(db, "CREATE TABLE IF NOT EXISTS l(id INTEGER PRIMARY KEY)");
     sqlite3_stmt *s = prepare(db, "INSERT INTO l DEFAULT VALUES");
     once(db, s);
-    sqlite3 *other;
+    sqlite3 *other = 0;
     sqlite3_stmt *seen = 0;
-    if (sqlite3_open_v2(argv[4], &other, SQLITE_OPEN_READONLY, 0) != SQLITE_OK) die(other, argv[4]);
-    sqlite3_busy_timeout(other, 30000);
     for (int i = 0; i < 5000 && !seen; i++) {
+      sqlite3_close(other);
+      sqlite3_open_v2(argv[4], &other, SQLITE_OPEN_READONLY, 0);
       if (sqlite3_prepare_v2(other, "SELECT coalesce(max(id), 0) FROM l", -1, &seen, 0) != SQLITE_OK) {
         seen = 0;
         usleep(1000);
       }
     }
+    sqlite3_busy_timeout(other, 30000);
     if (!seen) die(other, "the table never came");
     double *times = malloc(count * sizeof *times);
     for (int i = -20; i < count; i++) {
