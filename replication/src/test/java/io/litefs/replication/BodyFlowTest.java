@@ -32,7 +32,7 @@ import org.junit.jupiter.api.Timeout;
 /** Bodies larger than any buffer, both ways, over both protocols. */
 @Timeout(30)
 class BodyFlowTest {
-  private static final int SIZE = 24_000_000;
+  private static final int SIZE = 8_000_000;
 
   /** More than this server's own buffers for one body; kernel buffers are counted apart. */
   private static final long OWN_BUFFERS = 1_000_000;
