@@ -6,8 +6,11 @@ import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.Pos;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
+import io.litefs.sqlite.Wal;
+import io.litefs.sqlite.WalHeader;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.Optional;
 import org.slf4j.Logger;
@@ -17,7 +20,8 @@ import org.slf4j.LoggerFactory;
  * Applies received transactions to a replica's database as one more SQLite process: under SQLite's own locks, with the kernel's page cache told.
  *
  * <p>Rollback-journal databases are written in place under an EXCLUSIVE lock. WAL databases too, under every WAL lock, with a
- * wal-index that says "empty WAL, new content" afterwards ({@link WalIndexPublisher}): readers wait meanwhile.
+ * wal-index that says "empty WAL, new content" afterwards ({@link WalIndexPublisher}): readers wait meanwhile. Which of the two it is
+ * depends on the connections that there are, see {@link #stayInWal}.
  *
  * <p>Used by one thread at a time; see {@link ReplicaDatabase}.
  */
@@ -30,6 +34,10 @@ final class Applier {
   private final DatabaseLocks locks;
   private final WalIndexPublisher walIndex;
   private final boolean strictVerify;
+  private final SecureRandom random = new SecureRandom();
+
+  /** Whether connections may be in WAL mode although the database's header says otherwise. */
+  private boolean walConnections;
   private final ByteBuffer buffer = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
 
   Applier(Store store, Database database) {
@@ -37,6 +45,8 @@ final class Applier {
     this.strictVerify = store.options().strictVerify();
     this.locks = new DatabaseLocks(store.keepers(), store.mountPoint().resolve(database.name()));
     this.walIndex = new WalIndexPublisher(database);
+    BackingFile wal = database.file(FileKind.WAL);
+    this.walConnections = wal != null && !database.isWal();
   }
 
   /**
@@ -96,11 +106,17 @@ final class Applier {
       database.kernelCache().invalidateEntry(database.name());
       return true;
     }
-    boolean wal = database.isWal();
+    boolean wal = database.isWal() || walConnections;
+    if (walConnections && !database.isWal() && leaveWal()) {
+      wal = false;
+    }
     if (wal && !locks.guardWal(patience) || !locks.acquireExclusive(wal, patience)) {
       return false;
     }
     try {
+      if (wal) {
+        stayInWal(transaction);
+      }
       database.stable.writeLock().lock();
       try {
         write(transaction, true);
@@ -113,14 +129,50 @@ final class Applier {
         database.stable.writeLock().unlock();
       }
     } finally {
-      if (wal == database.isWal()) {
-        locks.releaseExclusive(wal);
-      } else {
-        // The other journal mode has other locks; what was held for the old one goes.
-        walIndex.disown();
-        locks.close();
-      }
+      locks.releaseExclusive(wal);
     }
+    return true;
+  }
+
+  /**
+   * A transaction that takes the database out of WAL mode: the applications' connections stay in it until they are closed, hold SHARED all
+   * the time, and take WAL locks. As long as there may be one, every connection is kept in WAL mode: SQLite opens a database so
+   * whatever its header says if there is a WAL that is not empty. So there is one, of a header without frames.
+   */
+  private void stayInWal(ReceivedTransaction transaction) throws IOException {
+    walConnections = !transaction.saysWal(database.isWal());
+    if (!walConnections) {
+      return;
+    }
+    String walName = database.name() + "-wal";
+    BackingFile file = database.acquire(FileKind.WAL, true);
+    try {
+      if (file.size() == 0) {
+        ByteBuffer header = ByteBuffer.allocateDirect(Wal.HEADER_SIZE);
+        WalHeader.create(
+                transaction.header().pageSize(), random.nextInt(), random.nextInt())
+            .encode(header);
+        file.file().pwrite(header.flip(), 0);
+        database.kernelCache().store(walName, 0, header.flip());
+      }
+    } finally {
+      file.release();
+    }
+    database.kernelCache().invalidateEntry(walName);
+  }
+
+  /** If nobody has the database open any more, the next to open it uses the journal mode of its header. Holds the EXCLUSIVE lock if it succeeds. */
+  private boolean leaveWal() throws IOException {
+    walIndex.disown();
+    locks.close();
+    if (!locks.acquireExclusive(false, Duration.ZERO)) {
+      return false;
+    }
+    database.unlinkWal();
+    database.unlinkShm();
+    database.kernelCache().invalidateEntry(database.name() + "-wal");
+    database.kernelCache().invalidateEntry(database.name() + "-shm");
+    walConnections = false;
     return true;
   }
 
@@ -189,6 +241,7 @@ final class Applier {
 
   /** Open files stay usable for their holders, as on any filesystem, so no lock is needed. */
   private void applyDrop(ReceivedTransaction transaction) throws IOException {
+    walConnections = false;
     walIndex.disown();
     locks.close();
     database.stable.writeLock().lock();
@@ -214,7 +267,7 @@ final class Applier {
   /** Who keeps the applier from its work, in words. */
   String blocker() {
     try {
-      Optional<io.litefs.fuse.LockHolder> holder = locks.blocker(database.isWal());
+      Optional<io.litefs.fuse.LockHolder> holder = locks.blocker(database.isWal() || walConnections);
       return holder.map(Object::toString).orElse("nobody any more");
     } catch (ErrnoException e) {
       logger.debug("cannot ask who holds {}", database.name(), e);

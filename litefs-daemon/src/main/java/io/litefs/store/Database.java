@@ -53,6 +53,8 @@ public final class Database {
   private final JournalCapture journal = new JournalCapture();
   private final WalCapture wal;
 
+  private final UndoPages undo;
+
   /** Pages written with neither journal nor WAL: journal_mode OFF or MEMORY, or a database that arrives by plain file operations. */
   private final PageTable unjournaled = new PageTable();
 
@@ -77,6 +79,7 @@ public final class Database {
     this.recorder =
         new TransactionRecorder(log, checksums, store.options().compress(), store.nodeId());
     this.wal = new WalCapture(this);
+    this.undo = new UndoPages(files.dir());
   }
 
   // ---------------------------------------------------------------- what it is
@@ -325,7 +328,7 @@ public final class Database {
           } else if (wal.isActive()) {
             wal.beforeCheckpointWrite(file(FileKind.WAL));
           } else {
-            noteUnjournaled(offset, from.remaining());
+            noteUnjournaled(file, offset, from.remaining());
           }
           file.file().pwrite(from, offset);
           file.touch();
@@ -348,6 +351,8 @@ public final class Database {
             if (size == 0 && state.exists() && !arriving) {
               files.setAside(file);
               arriving = true;
+            } else if (state.exists() && !arriving) {
+              saveForUndo(file, size, state.pageCount() * state.pageSize());
             }
             unjournaledWrites = true;
           }
@@ -364,10 +369,22 @@ public final class Database {
     return arriving;
   }
 
-  private void noteUnjournaled(long offset, int length) {
+  private void noteUnjournaled(BackingFile file, long offset, int length) throws ErrnoException {
     unjournaledWrites = true;
     if (state.exists() && !arriving) {
+      saveForUndo(file, offset, offset + length);
       JournalCapture.mark(unjournaled, offset, length, state.pageSize());
+    }
+  }
+
+  /** Keeps the pages in a range of bytes as they are. */
+  private void saveForUndo(BackingFile file, long from, long to) throws ErrnoException {
+    int pageSize = state.pageSize();
+    long last = Math.min(state.pageCount(), (to - 1) / pageSize + 1);
+    for (long pgno = from / pageSize + 1; pgno <= last; pgno++) {
+      if (!undo.has(pgno)) {
+        undo.save(pgno, readPage(file, pgno, pageSize));
+      }
     }
   }
 
@@ -430,11 +447,17 @@ public final class Database {
       removeFiles();
       kernelCache().later(() -> kernelCache().invalidateEntry(name));
       store.dropped(this);
+    } else {
+      undo.restore(file.file(), state.pageSize());
+      file.file().truncate(state.pageCount() * state.pageSize());
+      file.touch();
+      kernelCache().later(() -> kernelCache().invalidate(name, 0, 0));
     }
     endUnjournaled();
   }
 
-  private void endUnjournaled() {
+  private void endUnjournaled() throws IOException {
+    undo.clear();
     unjournaled.clear();
     unjournaledWrites = false;
     arriving = false;
@@ -444,8 +467,9 @@ public final class Database {
   /** Why the file is no complete database; empty if it is one, or if it is empty and always was. */
   private java.util.Optional<String> incompleteReason(BackingFile file) throws IOException {
     long size = file.size();
-    if (size == 0 && !state.exists()) {
-      return java.util.Optional.empty();
+    if (size == 0) {
+      // To SQLite an empty file is a database; in the place of one with content it is a loss.
+      return state.exists() ? java.util.Optional.of("it is empty") : java.util.Optional.empty();
     }
     return DatabaseHeader.incompleteReason(readHeader(file), size);
   }

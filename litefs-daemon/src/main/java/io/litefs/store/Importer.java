@@ -64,12 +64,13 @@ final class Importer {
     beginning.flip();
     Optional<String> reason = DatabaseHeader.incompleteReason(beginning, source.size());
     if (reason.isPresent()) {
-      throw new StoreException("cannot import " + name + ": it is no SQLite database: " + reason.get());
+      throw new NotADatabaseException(
+          "cannot import " + name + ": it is no SQLite database: " + reason.get());
     }
     try {
       return DatabaseHeader.parse(beginning);
     } catch (SqliteFormatException e) {
-      throw new StoreException("cannot import " + name + ": " + e.getMessage(), e);
+      throw new NotADatabaseException("cannot import " + name + ": " + e.getMessage());
     }
   }
 

@@ -19,6 +19,10 @@ import java.util.List;
  */
 final class ReceivedTransaction {
 
+  // The read version in the database header (file format document, section 1.3).
+  private static final int READ_VERSION = 19;
+  private static final byte WAL_VERSION = 2;
+
   /** Pages up to this many bytes stay in memory. */
   private static final int MAX_KEPT_BYTES = 1 << 20;
 
@@ -34,12 +38,16 @@ final class ReceivedTransaction {
   private final LtxTrailer trailer;
   private final PageTable checksums;
 
+  /** Whether its page 1 says write-ahead log; null if it has no page 1. */
+  private final Boolean saysWal;
+
   /** Null if they are too many. */
   private final List<Page> pages;
 
   private ReceivedTransaction(
-      Path file, LtxHeader header, LtxTrailer trailer, PageTable checksums, List<Page> pages) {
+      Path file, LtxHeader header, LtxTrailer trailer, PageTable checksums, List<Page> pages, Boolean saysWal) {
     this.file = file;
+    this.saysWal = saysWal;
     this.checksums = checksums;
     this.header = header;
     this.trailer = trailer;
@@ -84,9 +92,13 @@ final class ReceivedTransaction {
     try (LtxDecoder decoder = new LtxDecoder(in, file.toString())) {
       int pageSize = decoder.header().pageSize();
       checksums.clear();
+      Boolean saysWal = null;
       List<Page> kept = new ArrayList<>();
       for (long pgno; (pgno = decoder.next(buffer)) != 0; ) {
         checksums.put(pgno, decoder.pageChecksum());
+        if (pgno == 1) {
+          saysWal = buffer.get(READ_VERSION) == WAL_VERSION;
+        }
         if (kept != null && (long) (kept.size() + 1) * pageSize > MAX_KEPT_BYTES) {
           kept = null;
         }
@@ -94,8 +106,14 @@ final class ReceivedTransaction {
           kept.add(new Page(pgno, ByteBuffer.allocate(pageSize).put(buffer).flip()));
         }
       }
-      return new ReceivedTransaction(file, decoder.header(), decoder.trailer(), checksums, kept);
+      return new ReceivedTransaction(
+          file, decoder.header(), decoder.trailer(), checksums, kept, saysWal);
     }
+  }
+
+  /** Whether the database says write-ahead log after it, if it does {@code before}. */
+  boolean saysWal(boolean before) {
+    return saysWal == null ? before : saysWal;
   }
 
   /** Checksum of each page. */
@@ -114,7 +132,7 @@ final class ReceivedTransaction {
 
   /** The same transaction under the name that the log gave it. */
   ReceivedTransaction at(Path path) {
-    return new ReceivedTransaction(path, header, trailer, checksums, pages);
+    return new ReceivedTransaction(path, header, trailer, checksums, pages, saysWal);
   }
 
   /** Gives out every page, ascending, in {@code buffer} (direct, of the largest page size). */

@@ -51,6 +51,15 @@ final class Recovery {
   }
 
   void run() throws IOException {
+    database.lock.lock();
+    try {
+      recover();
+    } finally {
+      database.lock.unlock();
+    }
+  }
+
+  private void recover() throws IOException {
     removeTemporaries();
     files.restoreAside();
     for (FileKind kind : FileKind.values()) {

@@ -1,6 +1,7 @@
 package io.litefs.daemon.api;
 
 import io.litefs.replication.Exchange;
+import io.litefs.store.NotADatabaseException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.Optional;
@@ -34,7 +35,12 @@ public final class ImportHandler implements Exchange.Handler {
       exchange.respondText(503, "cannot import on a node that is not the primary");
       return;
     }
-    importer.importDatabase(name.get(), exchange.body());
+    try {
+      importer.importDatabase(name.get(), exchange.body());
+    } catch (NotADatabaseException e) {
+      exchange.respondText(400, e.getMessage());
+      return;
+    }
     exchange.respond(200, "text/plain", 0).close();
   }
 }
