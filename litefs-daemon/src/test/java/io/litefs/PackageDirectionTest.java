@@ -26,8 +26,7 @@ class PackageDirectionTest {
   private static final String REPLICATION = "io.litefs.replication..";
   private static final String PROXY = "io.litefs.proxy..";
 
-  @ArchTest
-  static final ArchRule posixWrapsLibcAndUsesNothingOfOurs = onlyUses(POSIX);
+  @ArchTest static final ArchRule posixWrapsLibcAndUsesNothingOfOurs = onlyUses(POSIX);
 
   @ArchTest
   static final ArchRule fileFormatsUseNothingButTheJdk =
@@ -51,8 +50,7 @@ class PackageDirectionTest {
   static final ArchRule clusterIsBelowTheDaemon =
       onlyUses(CLUSTER, POSIX, SQLITE, FUSE, STORE, MOUNT, LTX, REPLICATION, LEASE);
 
-  @ArchTest
-  static final ArchRule ltxStandsAlone = onlyUses(LTX);
+  @ArchTest static final ArchRule ltxStandsAlone = onlyUses(LTX);
 
   @ArchTest static final ArchRule configStandsAlone = onlyUses(CONFIG);
 

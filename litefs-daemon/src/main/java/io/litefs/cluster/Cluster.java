@@ -35,8 +35,9 @@ import org.slf4j.LoggerFactory;
  *    REPLICA
  * </pre>
  *
- * A thread of its own asks for the lease if this node is a candidate, else follows the primary that the lease names. Every change is
- * logged on one line, told to the kernel ({@code .primary}), and told to listeners, in this order and one after the other.
+ * A thread of its own asks for the lease if this node is a candidate, else follows the primary that
+ * the lease names. Every change is logged on one line, told to the kernel ({@code .primary}), and
+ * told to listeners, in this order and one after the other.
  *
  * <p>Thread-safe.
  */
@@ -45,7 +46,10 @@ public final class Cluster implements PrimaryView, Closeable {
   /** Longest single wait for the lease to name another primary. */
   private static final Duration LEASE_WAIT = Duration.ofHours(1);
 
-  /** How long {@link #close} waits for the stream to end by itself, and again after it was interrupted. */
+  /**
+   * How long {@link #close} waits for the stream to end by itself, and again after it was
+   * interrupted.
+   */
   private static final Duration CLOSE_PATIENCE = Duration.ofSeconds(5);
 
   private static final Logger log = LoggerFactory.getLogger(Cluster.class);
@@ -59,11 +63,13 @@ public final class Cluster implements PrimaryView, Closeable {
   private final Lag lag;
 
   private final List<Consumer<RoleState>> listeners = new CopyOnWriteArrayList<>();
+
   /** Completes when this node is primary or has all that the primary has, for the first time. */
   private final CompletableFuture<Void> ready = new CompletableFuture<>();
 
   private final CountDownLatch closed = new CountDownLatch(1);
   private final Thread thread = new Thread(this::run, "litefs-cluster");
+
   /** Held during a change of the role, its announcement included. */
   private final ReentrantLock changing = new ReentrantLock();
 
@@ -96,7 +102,10 @@ public final class Cluster implements PrimaryView, Closeable {
     return state;
   }
 
-  /** {@code listener} is told each change, on the thread that makes it, one at a time; it must not block. */
+  /**
+   * {@code listener} is told each change, on the thread that makes it, one at a time; it must not
+   * block.
+   */
   public void onChange(Consumer<RoleState> listener) {
     listeners.add(listener);
   }
@@ -121,7 +130,9 @@ public final class Cluster implements PrimaryView, Closeable {
     return state.isPrimary() ? clock.millis() : lag.lastWordMillis();
   }
 
-  /** A transaction of the primary's, made at {@code primaryMillis} of its clock, was applied here. */
+  /**
+   * A transaction of the primary's, made at {@code primaryMillis} of its clock, was applied here.
+   */
   public void applied(long primaryMillis) {
     if (!state.isPrimary()) {
       lag.heard(primaryMillis);
@@ -160,7 +171,8 @@ public final class Cluster implements PrimaryView, Closeable {
         try {
           takeRole();
         } catch (IOException e) {
-          log.warn("{}; trying again in {} ms", e.getMessage(), options.reconnectDelay().toMillis());
+          log.warn(
+              "{}; trying again in {} ms", e.getMessage(), options.reconnectDelay().toMillis());
           closed.await(options.reconnectDelay().toMillis(), TimeUnit.MILLISECONDS);
         }
       }
@@ -237,7 +249,8 @@ public final class Cluster implements PrimaryView, Closeable {
   private String describe(RoleState now) {
     return switch (now.role()) {
       case SEARCHING -> "";
-      case REPLICA -> now.primary().map(p -> " of " + p.hostname() + " (" + p.advertiseUrl() + ")").orElse("");
+      case REPLICA ->
+          now.primary().map(p -> " of " + p.hostname() + " (" + p.advertiseUrl() + ")").orElse("");
       case PRIMARY -> " of cluster " + store.clusterId();
     };
   }
@@ -256,8 +269,13 @@ public final class Cluster implements PrimaryView, Closeable {
       String own = store.clusterId();
       if (clusterId != null && own != null && !own.equals(clusterId)) {
         throw new StreamRefusedException(
-            "this node's data belongs to cluster " + own + ", the primary at " + primary.advertiseUrl()
-                + " is of cluster " + clusterId + "; correct lease.advertise-url, or give this node an empty data directory");
+            "this node's data belongs to cluster "
+                + own
+                + ", the primary at "
+                + primary.advertiseUrl()
+                + " is of cluster "
+                + clusterId
+                + "; correct lease.advertise-url, or give this node an empty data directory");
       }
       if (clusterId != null && own == null) {
         store.adoptClusterId(clusterId);

@@ -3,15 +3,17 @@ package io.litefs.cluster;
 import java.time.InstantSource;
 
 /**
- * How old the data of a replica is: the time since the primary last said, by a heartbeat or by a transaction, "this is all until
- * now". So it rises to the heartbeat's interval (1 s) and falls back while all is well. Both clocks matter; a primary whose clock is
- * ahead gives 0. Thread-safe.
+ * How old the data of a replica is: the time since the primary last said, by a heartbeat or by a
+ * transaction, "this is all until now". So it rises to the heartbeat's interval (1 s) and falls
+ * back while all is well. Both clocks matter; a primary whose clock is ahead gives 0. Thread-safe.
  */
 final class Lag {
 
   private final InstantSource clock;
+
   /** The primary's time of its last word, ms since the epoch; 0 before the first. */
   private volatile long lastWordMillis;
+
   /** Whether this node has ever had all that the primary had. */
   private volatile boolean synced;
 

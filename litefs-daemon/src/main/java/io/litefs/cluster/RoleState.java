@@ -14,7 +14,8 @@ public record RoleState(Role role, Optional<PrimaryInfo> primary, Instant since)
 
   public RoleState {
     if (primary.isPresent() != (role == Role.REPLICA)) {
-      throw new IllegalArgumentException("a replica has a primary, no other node has: " + role + " " + primary);
+      throw new IllegalArgumentException(
+          "a replica has a primary, no other node has: " + role + " " + primary);
     }
   }
 

@@ -4,7 +4,9 @@ import io.litefs.replication.ChangeSink;
 import io.litefs.store.ReplicaListener;
 import java.io.IOException;
 
-/** What the role needs of the databases of this node; {@link io.litefs.store.Store} has all of it. */
+/**
+ * What the role needs of the databases of this node; {@link io.litefs.store.Store} has all of it.
+ */
 public interface RoleStore {
 
   /** The id of the cluster that the data belongs to; null if none. */

@@ -13,8 +13,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The life of the process: starts the node, runs the application once the node is fit for it, and ends with the application or by a
- * signal, in either case with the mount taken away.
+ * The life of the process: starts the node, runs the application once the node is fit for it, and
+ * ends with the application or by a signal, in either case with the mount taken away.
  */
 final class Daemon {
 
@@ -27,6 +27,7 @@ final class Daemon {
   private final LitefsConfig config;
   private final List<List<String>> commands;
   private final Supervisor supervisor;
+
   /** The process's exit code, once it is to end. */
   private final CompletableFuture<Integer> end = new CompletableFuture<>();
 
@@ -83,7 +84,8 @@ final class Daemon {
     try {
       CompletableFuture.anyOf(ready, end).get();
     } catch (ExecutionException e) {
-      throw new CommandException("this node can take no role: " + e.getCause().getMessage(), e.getCause());
+      throw new CommandException(
+          "this node can take no role: " + e.getCause().getMessage(), e.getCause());
     }
   }
 

@@ -60,7 +60,8 @@ final class ExportCommand implements Callable<Integer> {
     ApiClient api = ApiClient.at(url);
     Path target = file.toAbsolutePath();
     Path temporary =
-        target.resolveSibling("." + target.getFileName() + ".export-" + ProcessHandle.current().pid());
+        target.resolveSibling(
+            "." + target.getFileName() + ".export-" + ProcessHandle.current().pid());
     try {
       api.export(name, (in, pos, size) -> save(in, size, temporary, target));
     } finally {
@@ -105,7 +106,8 @@ final class ExportCommand implements Callable<Integer> {
   }
 
   /** Separate, so that a full disk is not taken for a broken connection. */
-  private static void write(FileChannel out, ByteBuffer data, Path temporary) throws CommandException {
+  private static void write(FileChannel out, ByteBuffer data, Path temporary)
+      throws CommandException {
     try {
       while (data.hasRemaining()) {
         out.write(data);

@@ -20,7 +20,8 @@ import picocli.CommandLine.Parameters;
 /** {@code litefs import -name DB [-url U] FILE}. */
 @Command(
     name = "import",
-    description = "Sends a SQLite database to the primary, which creates or replaces its database of that name in one transaction.",
+    description =
+        "Sends a SQLite database to the primary, which creates or replaces its database of that name in one transaction.",
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {ExitCode.HELP_OK, ExitCode.HELP_FAILURE, ExitCode.HELP_USAGE})
 final class ImportCommand implements Callable<Integer> {
@@ -41,7 +42,9 @@ final class ImportCommand implements Callable<Integer> {
       description = "API of the primary (default: ${DEFAULT-VALUE}).")
   String url;
 
-  @Parameters(paramLabel = "FILE", description = "The database to send. Nobody may be writing to it.")
+  @Parameters(
+      paramLabel = "FILE",
+      description = "The database to send. Nobody may be writing to it.")
   Path file;
 
   private final PrintStream err;
@@ -60,7 +63,9 @@ final class ImportCommand implements Callable<Integer> {
       ApiClient.Info info = api.info();
       if (!info.isPrimary()) {
         throw new CommandException(
-            "cannot import: the node at " + url + " is not the primary"
+            "cannot import: the node at "
+                + url
+                + " is not the primary"
                 + (info.primaryHostname().isEmpty() ? "" : ", " + info.primaryHostname() + " is")
                 + "; give the primary's address with -url");
       }

@@ -5,7 +5,10 @@ import ch.qos.logback.classic.spi.ThrowableProxyUtil;
 import ch.qos.logback.core.LayoutBase;
 import com.fasterxml.jackson.core.io.JsonStringEncoder;
 
-/** One JSON object a line: {@code time}, {@code level}, {@code logger}, {@code msg}, {@code error}, with debug {@code stack}. */
+/**
+ * One JSON object a line: {@code time}, {@code level}, {@code logger}, {@code msg}, {@code error},
+ * with debug {@code stack}.
+ */
 final class JsonLayout extends LayoutBase<ILoggingEvent> {
 
   private final boolean timestamp;

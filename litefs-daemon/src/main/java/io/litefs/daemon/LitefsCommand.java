@@ -45,6 +45,7 @@ final class LitefsCommand implements Runnable {
   @Override
   public void run() {
     throw new CommandLine.ParameterException(
-        spec.commandLine(), "no command given; commands are " + String.join(", ", spec.subcommands().keySet()));
+        spec.commandLine(),
+        "no command given; commands are " + String.join(", ", spec.subcommands().keySet()));
   }
 }

@@ -19,8 +19,9 @@ import io.litefs.config.TracingConfig;
 import org.slf4j.LoggerFactory;
 
 /**
- * The log. Set up in code: reading an XML file and looking for one would cost a fifth of the time to mount. Until {@link
- * #configure} is called, warnings go to standard error, which is what the commands other than {@code mount} want.
+ * The log. Set up in code: reading an XML file and looking for one would cost a fifth of the time
+ * to mount. Until {@link #configure} is called, warnings go to standard error, which is what the
+ * commands other than {@code mount} want.
  */
 @ConfiguratorRank(ConfiguratorRank.CUSTOM_HIGH_PRIORITY)
 public final class Logs extends ContextAwareBase implements Configurator {
@@ -51,8 +52,8 @@ public final class Logs extends ContextAwareBase implements Configurator {
   }
 
   /**
-   * Sends the trace log to a file, and to standard output only if {@code toOutput}. Files that have become too large are numbered, the
-   * newest first.
+   * Sends the trace log to a file, and to standard output only if {@code toOutput}. Files that have
+   * become too large are numbered, the newest first.
    *
    * @param config with a path
    */

@@ -21,7 +21,9 @@ public final class Main
   private final PrintStream err;
   private final Supplier<Keepers> keepers;
 
-  /** @param keepers makes them, or waits until they are made; called by {@code mount}, once */
+  /**
+   * @param keepers makes them, or waits until they are made; called by {@code mount}, once
+   */
   Main(PrintStream out, PrintStream err, Supplier<Keepers> keepers) {
     this.out = out;
     this.err = err;
@@ -33,16 +35,19 @@ public final class Main
     System.setProperty("slf4j.provider", "ch.qos.logback.classic.spi.LogbackServiceProvider");
     System.setProperty("slf4j.internal.verbosity", "WARN");
     boolean mounts = args.length > 0 && args[0].equals("mount");
-    int exitCode = new Main(System.out, System.err, mounts ? startKeepers() : Keepers::start).run(args);
+    int exitCode =
+        new Main(System.out, System.err, mounts ? startKeepers() : Keepers::start).run(args);
     System.out.flush();
     System.err.flush();
-    // Not System.exit: the node has been closed in order, and hooks of libraries have nothing to add.
+    // Not System.exit: the node has been closed in order, and hooks of libraries have nothing to
+    // add.
     Runtime.getRuntime().halt(exitCode);
   }
 
   /**
-   * Starts the keepers now: their table of descriptors must be made before there is a mount, a socket or a log file to be in it. On
-   * a thread of its own, since binding libc takes as long as reading the command line and the configuration.
+   * Starts the keepers now: their table of descriptors must be made before there is a mount, a
+   * socket or a log file to be in it. On a thread of its own, since binding libc takes as long as
+   * reading the command line and the configuration.
    */
   private static Supplier<Keepers> startKeepers() {
     FutureTask<Keepers> starting = new FutureTask<>(Keepers::start);
@@ -51,7 +56,8 @@ public final class Main
       try {
         return starting.get();
       } catch (ExecutionException e) {
-        throw new IllegalStateException("cannot start the keepers: " + e.getCause().getMessage(), e.getCause());
+        throw new IllegalStateException(
+            "cannot start the keepers: " + e.getCause().getMessage(), e.getCause());
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
         throw new IllegalStateException(e);
@@ -76,8 +82,8 @@ public final class Main
   }
 
   /**
-   * The model of the whole command line, or of one command only if the first word is one: the rest of the model would be a tenth of
-   * the time to mount.
+   * The model of the whole command line, or of one command only if the first word is one: the rest
+   * of the model would be a tenth of the time to mount.
    */
   private CommandLine commandLine(String[] args, CommandFactory factory) {
     Class<?> command = args.length == 0 ? null : LitefsCommand.COMMANDS.get(args[0]);
@@ -98,7 +104,8 @@ public final class Main
   }
 
   @Override
-  public int handleExecutionException(Exception e, CommandLine line, CommandLine.ParseResult parsed) {
+  public int handleExecutionException(
+      Exception e, CommandLine line, CommandLine.ParseResult parsed) {
     return failed(e, isDebug(parsed.originalArgs().toArray(new String[0])));
   }
 
@@ -106,7 +113,12 @@ public final class Main
     String name = e.getCommandLine().getCommandSpec().qualifiedName();
     String message = e.getMessage().lines().findFirst().orElse("wrong usage");
     err.println(
-        "litefs: " + Character.toLowerCase(message.charAt(0)) + message.substring(1) + "; see '" + name + " --help'");
+        "litefs: "
+            + Character.toLowerCase(message.charAt(0))
+            + message.substring(1)
+            + "; see '"
+            + name
+            + " --help'");
     return ExitCode.USAGE;
   }
 

@@ -67,7 +67,8 @@ final class MountCommand implements Callable<Integer> {
       arity = "0..1",
       fallbackValue = "true",
       hideParamSyntax = true,
-      description = "Leave a dead mount of an earlier daemon alone instead of removing it at start.")
+      description =
+          "Leave a dead mount of an earlier daemon alone instead of removing it at start.")
   boolean skipUnmount;
 
   @Option(
@@ -86,7 +87,10 @@ final class MountCommand implements Callable<Integer> {
       description = "Write the trace log to standard output.")
   boolean tracing;
 
-  @Parameters(arity = "0..1", paramLabel = "DIR", description = "Where to mount; overrides fuse.dir.")
+  @Parameters(
+      arity = "0..1",
+      paramLabel = "DIR",
+      description = "Where to mount; overrides fuse.dir.")
   Path dir;
 
   private final Supplier<Keepers> keepers;
@@ -148,11 +152,14 @@ final class MountCommand implements Callable<Integer> {
     }
   }
 
-  /** What to run on this node: the words after {@code --}, else the configuration's {@code exec}. */
+  /**
+   * What to run on this node: the words after {@code --}, else the configuration's {@code exec}.
+   */
   List<List<String>> commands(LitefsConfig loaded) throws CommandException {
     if (separator) {
       if (command.isEmpty()) {
-        throw CommandException.usage("there is no command after '--'; see 'litefs mount --help'", null);
+        throw CommandException.usage(
+            "there is no command after '--'; see 'litefs mount --help'", null);
       }
       return List.of(command);
     }

@@ -47,8 +47,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The parts of a node, wired: store, role, API, mount. They start in this order, so that an occupied data directory or port is found
- * before anything is visible, and stop in the reverse.
+ * The parts of a node, wired: store, role, API, mount. They start in this order, so that an
+ * occupied data directory or port is found before anything is visible, and stop in the reverse.
  */
 final class Node implements Closeable {
 
@@ -57,23 +57,29 @@ final class Node implements Closeable {
   private final LitefsConfig config;
   private final Keepers keepers;
   private final boolean skipUnmount;
+
   /** What has been started, the last first. */
   private final Deque<Part> started = new ArrayDeque<>();
 
   private Cluster cluster;
+
   /** Null until it is mounted; read by the API's threads. */
   private volatile Mount mount;
 
   private record Part(String name, Closeable closeable) {}
 
-  /** @param keepers to be closed after this */
+  /**
+   * @param keepers to be closed after this
+   */
   Node(LitefsConfig config, Keepers keepers, boolean skipUnmount) {
     this.config = config;
     this.keepers = keepers;
     this.skipUnmount = skipUnmount;
   }
 
-  /** Returns once the mount answers. What was started before a failure is stopped by {@link #close}. */
+  /**
+   * Returns once the mount answers. What was started before a failure is stopped by {@link #close}.
+   */
   void start() throws CommandException {
     KernelCacheNotifier kernel = new KernelCacheNotifier();
     Store store = openStore(kernel);
@@ -81,12 +87,15 @@ final class Node implements Closeable {
 
     cluster = cluster(store, kernel);
     EventFeed events = new EventFeed(() -> view(store));
-    StreamHandler streams = 
-        new StreamHandler(
-            store, store.nodeId(), store::clusterId, StreamHandler.Options.DEFAULTS);
+    StreamHandler streams =
+        new StreamHandler(store, store.nodeId(), store::clusterId, StreamHandler.Options.DEFAULTS);
     NodeMetrics metrics =
         new NodeMetrics(
-            store, cluster, events, streams, () -> mount == null ? Map.of() : mount.counters().snapshot());
+            store,
+            cluster,
+            events,
+            streams,
+            () -> mount == null ? Map.of() : mount.counters().snapshot());
     store.onTransaction(
         t -> {
           if (!store.isPrimary()) {
@@ -116,7 +125,10 @@ final class Node implements Closeable {
     started.push(new Part("role", cluster));
   }
 
-  /** Completes when the mount is gone: by {@link #close}, or because somebody has unmounted it. Only after {@link #start}. */
+  /**
+   * Completes when the mount is gone: by {@link #close}, or because somebody has unmounted it. Only
+   * after {@link #start}.
+   */
   CompletionStage<Void> unmounted() {
     return mount.ended();
   }
@@ -177,7 +189,9 @@ final class Node implements Closeable {
     InetSocketAddress address = config.http().addr().toListenAddress();
     if (address.isUnresolved()) {
       throw new CommandException(
-          "cannot listen on http.addr " + config.http().addr() + ": the host is unknown; correct it in the configuration");
+          "cannot listen on http.addr "
+              + config.http().addr()
+              + ": the host is unknown; correct it in the configuration");
     }
     ApiServer server = new ApiServer(address, routes, () -> headers(store));
     try {
@@ -211,7 +225,9 @@ final class Node implements Closeable {
     Path dir = config.fuse().dir();
     if (skipUnmount && isMountPoint(dir)) {
       throw new CommandException(
-          "something is mounted on " + dir + "; unmount it, or start without -skip-unmount, which removes the mount of a dead litefs");
+          "something is mounted on "
+              + dir
+              + "; unmount it, or start without -skip-unmount, which removes the mount of a dead litefs");
     }
     FileSystem files = new Namespace(store, cluster);
     if (config.fuse().debug() || config.tracing().active()) {
@@ -235,7 +251,10 @@ final class Node implements Closeable {
     }
   }
 
-  /** Stops what was started, the last first: the mount before the store, so that no write is lost. Idempotent. */
+  /**
+   * Stops what was started, the last first: the mount before the store, so that no write is lost.
+   * Idempotent.
+   */
   @Override
   public void close() {
     while (!started.isEmpty()) {

@@ -23,10 +23,16 @@ final class NodeMetrics {
   private final EventFeed events;
   private final StreamHandler streams;
   private final Supplier<Map<String, Long>> requests;
-  /** How long the last transaction of each database took from its commit on the primary to here; replicas only. */
+
+  /**
+   * How long the last transaction of each database took from its commit on the primary to here;
+   * replicas only.
+   */
   private final Map<String, Double> lagSeconds = new ConcurrentHashMap<>();
 
-  /** @param requests FUSE requests by name; empty as long as there is no mount */
+  /**
+   * @param requests FUSE requests by name; empty as long as there is no mount
+   */
   NodeMetrics(
       Store store,
       Cluster cluster,
@@ -66,19 +72,36 @@ final class NodeMetrics {
     text.counter("litefs_http_frame_send_count", "Frames sent to replicas.");
     streams
         .framesSent()
-        .forEach((frame, count) -> text.sample(count, "db", frame.database(), "type", frame.type()));
+        .forEach(
+            (frame, count) -> text.sample(count, "db", frame.database(), "type", frame.type()));
   }
 
   private void perDatabase(PrometheusText text, Collection<Database> databases) {
     gauge(text, databases, "txid", "TXID of the last transaction.", db -> db.pos().txid().value());
-    counter(text, databases, "database_write_count", "Writes to the database file.", m -> m.databaseWrites.sum());
-    counter(text, databases, "journal_write_count", "Writes to the rollback journal.", m -> m.journalWrites.sum());
+    counter(
+        text,
+        databases,
+        "database_write_count",
+        "Writes to the database file.",
+        m -> m.databaseWrites.sum());
+    counter(
+        text,
+        databases,
+        "journal_write_count",
+        "Writes to the rollback journal.",
+        m -> m.journalWrites.sum());
     counter(text, databases, "wal_write_count", "Writes to the WAL.", m -> m.walWrites.sum());
-    counter(text, databases, "shm_write_count", "Writes to the index of the WAL.", m -> m.shmWrites.sum());
+    counter(
+        text,
+        databases,
+        "shm_write_count",
+        "Writes to the index of the WAL.",
+        m -> m.shmWrites.sum());
     counter(text, databases, "commit_count", "Transactions committed here.", m -> m.commits.sum());
     gauge(text, databases, "ltx_count", "LTX files.", Database::ltxCount);
     gauge(text, databases, "ltx_bytes", "Bytes of the LTX files.", Database::ltxBytes);
-    counter(text, databases, "ltx_reap_count", "LTX files removed by retention.", m -> m.reaps.sum());
+    counter(
+        text, databases, "ltx_reap_count", "LTX files removed by retention.", m -> m.reaps.sum());
     gauge(
         text,
         databases,
@@ -109,6 +132,8 @@ final class NodeMetrics {
 
   private void collectRequests(PrometheusText text) {
     text.counter("litefs_fuse_request_count", "Requests that the kernel has sent to the mount.");
-    requests.get().forEach((name, count) -> text.sample(count, "op", name.toUpperCase(Locale.ROOT)));
+    requests
+        .get()
+        .forEach((name, count) -> text.sample(count, "op", name.toUpperCase(Locale.ROOT)));
   }
 }

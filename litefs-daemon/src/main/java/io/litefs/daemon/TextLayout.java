@@ -38,7 +38,8 @@ final class TextLayout extends LayoutBase<ILoggingEvent> {
 
   /** Always with milliseconds, so that columns line up. */
   static String time(ILoggingEvent event) {
-    String text = Instant.ofEpochMilli(event.getTimeStamp()).truncatedTo(ChronoUnit.MILLIS).toString();
+    String text =
+        Instant.ofEpochMilli(event.getTimeStamp()).truncatedTo(ChronoUnit.MILLIS).toString();
     return text.length() == 20 ? text.substring(0, 19) + ".000Z" : text;
   }
 

@@ -13,8 +13,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The trace log: writes one line for each operation that reaches a file system, with its result and how long it took. Operations that
- * the kernel answers itself (most of a read transaction) never come here.
+ * The trace log: writes one line for each operation that reaches a file system, with its result and
+ * how long it took. Operations that the kernel answers itself (most of a read transaction) never
+ * come here.
  */
 final class TracedFileSystem implements FileSystem {
 
@@ -51,7 +52,13 @@ final class TracedFileSystem implements FileSystem {
       result = Errno.name(e.errno());
       throw e;
     } finally {
-      log.info("{} {}{}: {} in {} us", operation, name, detail, result, (System.nanoTime() - start) / 1000);
+      log.info(
+          "{} {}{}: {} in {} us",
+          operation,
+          name,
+          detail,
+          result,
+          (System.nanoTime() - start) / 1000);
     }
   }
 
@@ -80,7 +87,8 @@ final class TracedFileSystem implements FileSystem {
   @Override
   public OpenFile create(String name, int mode, OpenRequest request) throws ErrnoException {
     String detail = " mode=0" + Integer.toOctalString(mode) + detail(request);
-    return new TracedHandle(name, trace("create", name, detail, () -> traced.create(name, mode, request)));
+    return new TracedHandle(
+        name, trace("create", name, detail, () -> traced.create(name, mode, request)));
   }
 
   @Override
@@ -107,12 +115,17 @@ final class TracedFileSystem implements FileSystem {
 
     @Override
     public OpenFile open(OpenRequest request) throws ErrnoException {
-      return new TracedHandle(name, trace("open", name, detail(request), () -> traced.open(request)));
+      return new TracedHandle(
+          name, trace("open", name, detail(request), () -> traced.open(request)));
     }
 
     @Override
     public void truncate(long size, OpenRequest request) throws ErrnoException {
-      trace("truncate", name, " size=" + size + detail(request), () -> traced.truncate(size, request));
+      trace(
+          "truncate",
+          name,
+          " size=" + size + detail(request),
+          () -> traced.truncate(size, request));
     }
   }
 

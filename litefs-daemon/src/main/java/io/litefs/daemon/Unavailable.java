@@ -4,7 +4,10 @@ import io.litefs.config.LeaseConfig;
 import io.litefs.config.LitefsConfig;
 import io.litefs.daemon.client.CommandException;
 
-/** Refuses a configuration that this version cannot honour: to ignore it would be worse than not to start. */
+/**
+ * Refuses a configuration that this version cannot honour: to ignore it would be worse than not to
+ * start.
+ */
 final class Unavailable {
 
   private Unavailable() {}
@@ -22,7 +25,11 @@ final class Unavailable {
   private static void refuse(boolean wanted, String what, String remedy) throws CommandException {
     if (wanted) {
       throw CommandException.usage(
-          what + " is configured, but not part of version " + VersionCommand.version() + "; " + remedy,
+          what
+              + " is configured, but not part of version "
+              + VersionCommand.version()
+              + "; "
+              + remedy,
           null);
     }
   }

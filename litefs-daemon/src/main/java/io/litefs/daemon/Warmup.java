@@ -26,8 +26,9 @@ import java.util.Map;
 import java.util.stream.Stream;
 
 /**
- * Goes the way of a start once, so that the JVM can write the classes it loads into an archive ({@code -XX:ArchiveClassesAtExit}).
- * The launcher runs it; it is no command. What cannot be done here (no FUSE, no free port) is left out of the archive, not an error.
+ * Goes the way of a start once, so that the JVM can write the classes it loads into an archive
+ * ({@code -XX:ArchiveClassesAtExit}). The launcher runs it; it is no command. What cannot be done
+ * here (no FUSE, no free port) is left out of the archive, not an error.
  */
 final class Warmup {
 
@@ -70,14 +71,18 @@ final class Warmup {
     new Main(nowhere, nowhere, Keepers::start).run("version");
   }
 
-  /** A primary and its replica, and a transaction in each journal mode that goes from one to the other. */
+  /**
+   * A primary and its replica, and a transaction in each journal mode that goes from one to the
+   * other.
+   */
   private static void nodes(Path dir)
       throws IOException, CommandException, ConfigException, InterruptedException {
     int[] ports = freePorts();
     String primaryUrl = "http://127.0.0.1:" + ports[0];
     LitefsConfig primaryConfig = config(dir.resolve("primary"), ports[0], "candidate: true");
     LitefsConfig replicaConfig =
-        config(dir.resolve("replica"), ports[1], "candidate: false\n  advertise-url: " + primaryUrl);
+        config(
+            dir.resolve("replica"), ports[1], "candidate: false\n  advertise-url: " + primaryUrl);
     Logs.configure(primaryConfig.log());
     try (Keepers keepers = Keepers.start();
         Node primary = new Node(primaryConfig, keepers, false);

@@ -6,16 +6,23 @@ import java.util.List;
 /**
  * The flat namespace below a mount point, as the transport sees it: files by name, no directories.
  *
- * <p>Names are single path components without a slash. Methods are called on the transport's request threads, many at a
- * time; they may block on disk, never on a lock that an application can hold. Any {@link ErrnoException} is answered
- * with its errno, any other {@link Throwable} with EIO and a log line.
+ * <p>Names are single path components without a slash. Methods are called on the transport's
+ * request threads, many at a time; they may block on disk, never on a lock that an application can
+ * hold. Any {@link ErrnoException} is answered with its errno, any other {@link Throwable} with EIO
+ * and a log line.
  */
 public interface FileSystem {
 
-  /** The file called {@code name}, or null if there is none. The kernel remembers either answer (see {@link KernelCache}). */
+  /**
+   * The file called {@code name}, or null if there is none. The kernel remembers either answer (see
+   * {@link KernelCache}).
+   */
   MountedFile lookup(String name) throws ErrnoException;
 
-  /** Creates and opens a file (open(2) with O_CREAT). If the file exists by now, opens it unless O_EXCL is set. */
+  /**
+   * Creates and opens a file (open(2) with O_CREAT). If the file exists by now, opens it unless
+   * O_EXCL is set.
+   */
   OpenFile create(String name, int mode, OpenRequest request) throws ErrnoException;
 
   /** Removes a name. Files that are open stay usable for their holders. */

@@ -5,10 +5,15 @@ import io.litefs.posix.ErrnoException;
 import java.util.ArrayDeque;
 import java.util.Arrays;
 
-/** The open handles, by the number that the kernel keeps for us. Thread-safe; reading takes no lock. */
+/**
+ * The open handles, by the number that the kernel keeps for us. Thread-safe; reading takes no lock.
+ */
 final class HandleTable {
 
-  /** An open file and what it was opened as. The node is unknown (0) while a CREATE is being answered. */
+  /**
+   * An open file and what it was opened as. The node is unknown (0) while a CREATE is being
+   * answered.
+   */
   static final class Handle {
     final OpenFile file;
     final String name;

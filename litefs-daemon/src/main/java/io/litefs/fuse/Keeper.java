@@ -6,8 +6,9 @@ import java.util.concurrent.locks.LockSupport;
 /**
  * The work of one keeper thread: take a call, make it, take the next.
  *
- * <p>What runs here must not load a class, log, or start a thread: files that the other threads opened later do not exist for this one, or
- * the same number means another file (see {@link Keepers}).
+ * <p>What runs here must not load a class, log, or start a thread: files that the other threads
+ * opened later do not exist for this one, or the same number means another file (see {@link
+ * Keepers}).
  */
 final class Keeper implements Runnable {
 
@@ -28,7 +29,8 @@ final class Keeper implements Runnable {
 
   private final KeeperPool pool;
   private final ByteBuffer flock = Syscalls.allocate(FLOCK_BYTES);
-  private final ByteBuffer scratch = Syscalls.allocate(Math.max(Syscalls.STATX_BYTES, Syscalls.STATFS_BYTES));
+  private final ByteBuffer scratch =
+      Syscalls.allocate(Math.max(Syscalls.STATX_BYTES, Syscalls.STATFS_BYTES));
 
   private volatile Thread thread;
   private volatile KeeperCall next;
@@ -40,7 +42,9 @@ final class Keeper implements Runnable {
     this.next = first;
   }
 
-  /** Hands over a call. Only for a keeper that was taken from the idle ones, so there is no other. */
+  /**
+   * Hands over a call. Only for a keeper that was taken from the idle ones, so there is no other.
+   */
   void assign(KeeperCall call) {
     next = call;
     LockSupport.unpark(thread);
@@ -103,7 +107,9 @@ final class Keeper implements Runnable {
 
   /** Bytes, or the negative errno. Not lseek(2): that waits for a write in progress. */
   long size(int fd) {
-    int error = Syscalls.CALLS.statx(fd, "", Syscalls.AT_EMPTY_PATH, Syscalls.STATX_SIZE, Syscalls.address(scratch));
+    int error =
+        Syscalls.CALLS.statx(
+            fd, "", Syscalls.AT_EMPTY_PATH, Syscalls.STATX_SIZE, Syscalls.address(scratch));
     return error == 0 ? scratch.getLong(Syscalls.STATX_SIZE_OFFSET) : -Syscalls.errno();
   }
 

@@ -3,8 +3,9 @@ package io.litefs.fuse;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * One system call on its way to a {@link Keeper} and back. The calling thread waits for it with nothing but park and unpark: anything richer (a
- * CompletableFuture, an executor) could make the keeper start a thread, which would inherit the keeper's descriptor table.
+ * One system call on its way to a {@link Keeper} and back. The calling thread waits for it with
+ * nothing but park and unpark: anything richer (a CompletableFuture, an executor) could make the
+ * keeper start a thread, which would inherit the keeper's descriptor table.
  */
 abstract class KeeperCall {
 
@@ -31,7 +32,10 @@ abstract class KeeperCall {
     return cancelled;
   }
 
-  /** Makes the call on {@code executor}'s thread; {@link #finish} is to follow with what it returned. */
+  /**
+   * Makes the call on {@code executor}'s thread; {@link #finish} is to follow with what it
+   * returned.
+   */
   final long perform(Keeper executor) {
     synchronized (this) {
       keeper = executor;
@@ -88,8 +92,9 @@ abstract class KeeperCall {
   }
 
   /**
-   * Ends the call if it waits in the kernel. The signal may come just before the keeper enters the kernel and be lost, hence it is sent until the call
-   * returns. Any thread may do this; returns when the call is done, with whatever result it had.
+   * Ends the call if it waits in the kernel. The signal may come just before the keeper enters the
+   * kernel and be lost, hence it is sent until the call returns. Any thread may do this; returns
+   * when the call is done, with whatever result it had.
    */
   final void cancel() {
     cancelled = true;
@@ -98,7 +103,8 @@ abstract class KeeperCall {
     boolean interrupted = false;
     while (!done) {
       synchronized (this) {
-        // The keeper cannot leave this call while the monitor is held, so the signal is for this call.
+        // The keeper cannot leave this call while the monitor is held, so the signal is for this
+        // call.
         if (!done && keeper != null) {
           keeper.interruptSystemCall();
         }

@@ -5,14 +5,16 @@ import java.time.Duration;
 import java.util.Optional;
 
 /**
- * A file of the daemon's own mount, opened to take the byte locks that SQLite takes. Its locks are open-file-description locks: they conflict
- * with the POSIX locks of the applications and with those of other KeeperFiles, belong to this object alone, and go with {@link #close}.
+ * A file of the daemon's own mount, opened to take the byte locks that SQLite takes. Its locks are
+ * open-file-description locks: they conflict with the POSIX locks of the applications and with
+ * those of other KeeperFiles, belong to this object alone, and go with {@link #close}.
  *
- * <p>Thread-safe. Every method hands the system call to a keeper thread (10 to 20 us) and waits for it; a thread that is interrupted
- * while it waits for a lock gives up with EINTR and stays interrupted. After {@code close} methods fail with EBADF.
+ * <p>Thread-safe. Every method hands the system call to a keeper thread (10 to 20 us) and waits for
+ * it; a thread that is interrupted while it waits for a lock gives up with EINTR and stays
+ * interrupted. After {@code close} methods fail with EBADF.
  *
- * <p>Opening, {@link #size} and {@code close} are answered by the daemon's own {@link FileSystem}: never call them while holding a lock that its
- * handlers need. Locking never reaches the daemon.
+ * <p>Opening, {@link #size} and {@code close} are answered by the daemon's own {@link FileSystem}:
+ * never call them while holding a lock that its handlers need. Locking never reaches the daemon.
  */
 public interface KeeperFile extends AutoCloseable {
 
@@ -27,7 +29,10 @@ public interface KeeperFile extends AutoCloseable {
   /** Takes or converts a lock and waits for it as long as it takes. */
   void lock(LockType type, long start, long length) throws ErrnoException;
 
-  /** As {@link #lock(LockType, long, long)}, but gives up after {@code timeout}: false, and no lock is left behind. */
+  /**
+   * As {@link #lock(LockType, long, long)}, but gives up after {@code timeout}: false, and no lock
+   * is left behind.
+   */
   boolean lock(LockType type, long start, long length, Duration timeout) throws ErrnoException;
 
   /** Drops this file's locks in the range. */

@@ -6,8 +6,9 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * The keeper threads: as many as there are calls at a time, since any call can wait. A thread inherits the descriptor table of the thread that
- * starts it, so all of them are started by one, the spawner, which left the process's table before.
+ * The keeper threads: as many as there are calls at a time, since any call can wait. A thread
+ * inherits the descriptor table of the thread that starts it, so all of them are started by one,
+ * the spawner, which left the process's table before.
  */
 final class KeeperPool {
 
@@ -48,7 +49,11 @@ final class KeeperPool {
       if (!stopped) {
         size.incrementAndGet();
         Thread thread =
-            new Thread(null, new Keeper(this, call), "litefs-keeper-" + threadNumbers.incrementAndGet(), STACK_BYTES);
+            new Thread(
+                null,
+                new Keeper(this, call),
+                "litefs-keeper-" + threadNumbers.incrementAndGet(),
+                STACK_BYTES);
         thread.setDaemon(true);
         toSpawn.add(() -> startOrFail(thread, call));
         return;
@@ -57,7 +62,9 @@ final class KeeperPool {
     call.finish(-Errno.EBADF);
   }
 
-  /** The spawner's loop; ends with {@link #stop}, when nothing is left that was submitted before. */
+  /**
+   * The spawner's loop; ends with {@link #stop}, when nothing is left that was submitted before.
+   */
   void spawn() {
     while (!stopped || !toSpawn.isEmpty()) {
       try {
@@ -76,7 +83,10 @@ final class KeeperPool {
     }
   }
 
-  /** Lets a keeper that had nothing to do for long end, unless it is one of those that stay or has just been given a call. */
+  /**
+   * Lets a keeper that had nothing to do for long end, unless it is one of those that stay or has
+   * just been given a call.
+   */
   boolean retire(Keeper keeper) {
     if (size.get() > KEPT && idle.remove(keeper)) {
       size.decrementAndGet();

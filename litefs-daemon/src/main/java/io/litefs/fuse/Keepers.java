@@ -13,16 +13,22 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * The threads that alone open, lock and close files of the daemon's own mount. They have a descriptor table of their own.
+ * The threads that alone open, lock and close files of the daemon's own mount. They have a
+ * descriptor table of their own.
  *
- * <p>Why: when a process dies, the kernel closes its descriptors one by one. Closing one that belongs to a FUSE mount asks the mount's daemon and waits. If
- * the daemon is the dying process itself, nobody answers; and since the wait keeps the table alive, {@code /dev/fuse}, which is in the same table, is never
- * closed, which would end the wait. A daemon that is killed in such a state stays forever. With two tables it is not so: {@code /dev/fuse} is in that of the
- * other threads, goes with them, the kernel aborts the connection, and every call of a keeper returns with an error.
+ * <p>Why: when a process dies, the kernel closes its descriptors one by one. Closing one that
+ * belongs to a FUSE mount asks the mount's daemon and waits. If the daemon is the dying process
+ * itself, nobody answers; and since the wait keeps the table alive, {@code /dev/fuse}, which is in
+ * the same table, is never closed, which would end the wait. A daemon that is killed in such a
+ * state stays forever. With two tables it is not so: {@code /dev/fuse} is in that of the other
+ * threads, goes with them, the kernel aborts the connection, and every call of a keeper returns
+ * with an error.
  *
- * <p>Threads inherit their creator's table. So one thread, the spawner, takes a copy of the table ({@code unshare(CLONE_FILES)}) before {@code /dev/fuse} is
- * opened, and starts every keeper. The price: to a keeper, files that the process opened later do not exist. Hence keepers do nothing but system
- * calls, and everything they execute was executed once before the tables part (see {@code rehearse}), so that no class must be loaded from a jar.
+ * <p>Threads inherit their creator's table. So one thread, the spawner, takes a copy of the table
+ * ({@code unshare(CLONE_FILES)}) before {@code /dev/fuse} is opened, and starts every keeper. The
+ * price: to a keeper, files that the process opened later do not exist. Hence keepers do nothing
+ * but system calls, and everything they execute was executed once before the tables part (see
+ * {@code rehearse}), so that no class must be loaded from a jar.
  *
  * <p>Thread-safe.
  */
@@ -37,10 +43,12 @@ public final class Keepers implements AutoCloseable {
   private Keepers() {}
 
   /**
-   * Starts the keepers. To be called as early as possible: before the mount, before any socket or secret file is open (descriptors that are open now
-   * stay open in the keepers' table until the process ends).
+   * Starts the keepers. To be called as early as possible: before the mount, before any socket or
+   * secret file is open (descriptors that are open now stay open in the keepers' table until the
+   * process ends).
    *
-   * @throws IllegalStateException if the kernel refuses, as it does only in sandboxes that forbid unshare(2) altogether
+   * @throws IllegalStateException if the kernel refuses, as it does only in sandboxes that forbid
+   *     unshare(2) altogether
    */
   public static Keepers start() {
     rehearse();
@@ -81,7 +89,10 @@ public final class Keepers implements AutoCloseable {
     return file;
   }
 
-  /** Closes all files and ends the threads. The kernel must still be able to reach the mount, or know that it is gone. */
+  /**
+   * Closes all files and ends the threads. The kernel must still be able to reach the mount, or
+   * know that it is gone.
+   */
   @Override
   public void close() {
     closeFiles();
@@ -99,10 +110,11 @@ public final class Keepers implements AutoCloseable {
   }
 
   /**
-   * Asks the filesystem at {@code path} a question that only its daemon can answer (statfs(2)). A thread of the daemon's main table must not do that: killed
-   * while it waits, it would stay.
+   * Asks the filesystem at {@code path} a question that only its daemon can answer (statfs(2)). A
+   * thread of the daemon's main table must not do that: killed while it waits, it would stay.
    *
-   * @return 0, an errno (ENOTCONN: the daemon is dead), or {@link #NO_ANSWER} after {@code timeout}; then a keeper hangs until the answer comes
+   * @return 0, an errno (ENOTCONN: the daemon is dead), or {@link #NO_ANSWER} after {@code
+   *     timeout}; then a keeper hangs until the answer comes
    */
   int probe(Path path, Duration timeout) {
     String name = path.toString();
@@ -117,7 +129,9 @@ public final class Keepers implements AutoCloseable {
     return call.await(timeout.toNanos()) ? (int) -call.result() : NO_ANSWER;
   }
 
-  /** umount2(2), which can wait for dirty pages to be written back to our own mount: 0 or an errno. */
+  /**
+   * umount2(2), which can wait for dirty pages to be written back to our own mount: 0 or an errno.
+   */
   int unmount(Path path, int flags) {
     String name = path.toString();
     KeeperCall call =
@@ -131,7 +145,9 @@ public final class Keepers implements AutoCloseable {
     return (int) -call.await();
   }
 
-  /** Makes a system call that the thread with the given id of this process is in return with EINTR. */
+  /**
+   * Makes a system call that the thread with the given id of this process is in return with EINTR.
+   */
   void interrupt(int threadId) {
     Syscalls.CALLS.tgkill(pool.processId(), threadId, pool.signal());
   }
@@ -175,7 +191,10 @@ public final class Keepers implements AutoCloseable {
     return keepers;
   }
 
-  /** Does everything that keepers will ever do, with threads that still share the process's table, so that all classes are loaded. */
+  /**
+   * Does everything that keepers will ever do, with threads that still share the process's table,
+   * so that all classes are loaded.
+   */
   private static void rehearse() {
     Keepers rehearsal = start(false);
     try {
@@ -196,10 +215,12 @@ public final class Keepers implements AutoCloseable {
       rehearsal.open(file, PosixFile.O_RDONLY, 0).close();
     } catch (ErrnoException e) {
       if (e.errno() != Errno.ENOENT) {
-        throw new IllegalStateException("locks of open file descriptions do not work on this system", e);
+        throw new IllegalStateException(
+            "locks of open file descriptions do not work on this system", e);
       }
     } catch (IOException e) {
-      // No temporary directory to write to: a class may be missing now, which matters only if it is to be loaded from a jar
+      // No temporary directory to write to: a class may be missing now, which matters only if it is
+      // to be loaded from a jar
       // that the keepers cannot see. The daemon's own jar was opened before.
     } finally {
       rehearsal.close();

@@ -10,14 +10,18 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Tells the kernel through the mount's {@code /dev/fuse}. Made before the {@link Mount}; does nothing until that is there, and nothing when it is gone.
+ * Tells the kernel through the mount's {@code /dev/fuse}. Made before the {@link Mount}; does
+ * nothing until that is there, and nothing when it is gone.
  *
- * <p>Thread-safe. A store or an invalidation waits for requests on the same pages that are under way (the kernel locks a page while it is read or written), so the caller must not hold a
- * lock that a handler's read or write needs. {@link #invalidateEntry} waits likewise for every LOOKUP, CREATE, UNLINK and RENAME.
+ * <p>Thread-safe. A store or an invalidation waits for requests on the same pages that are under
+ * way (the kernel locks a page while it is read or written), so the caller must not hold a lock
+ * that a handler's read or write needs. {@link #invalidateEntry} waits likewise for every LOOKUP,
+ * CREATE, UNLINK and RENAME.
  *
- * <p>A daemon that is killed while the kernel makes a store wait for a page that the daemon itself was to serve does not end by itself, since the store holds {@code /dev/fuse} open. So
- * {@link Session} makes it wait in Java; only in the microseconds in which a request is on its way to us it can happen, and the next daemon on the same mount point would free it
- * ({@link MountPoint}).
+ * <p>A daemon that is killed while the kernel makes a store wait for a page that the daemon itself
+ * was to serve does not end by itself, since the store holds {@code /dev/fuse} open. So {@link
+ * Session} makes it wait in Java; only in the microseconds in which a request is on its way to us
+ * it can happen, and the next daemon on the same mount point would free it ({@link MountPoint}).
  */
 public final class KernelCacheNotifier implements KernelCache {
 
@@ -28,7 +32,10 @@ public final class KernelCacheNotifier implements KernelCache {
 
   private static final long ATTRIBUTES_ONLY = -1;
 
-  /** Held for reading by notifications and for writing to attach and detach: a session is not freed under a notification. */
+  /**
+   * Held for reading by notifications and for writing to attach and detach: a session is not freed
+   * under a notification.
+   */
   private final ReentrantReadWriteLock attachment = new ReentrantReadWriteLock();
 
   private final LinkedBlockingQueue<Runnable> queue = new LinkedBlockingQueue<>();
@@ -54,7 +61,10 @@ public final class KernelCacheNotifier implements KernelCache {
       long address = Syscalls.address(data);
       for (int at = data.position(); at < data.limit(); at += MAX_STORE) {
         int length = Math.min(MAX_STORE, data.limit() - at);
-        check("store", name, session.store(node, offset + (at - data.position()), address + at, length));
+        check(
+            "store",
+            name,
+            session.store(node, offset + (at - data.position()), address + at, length));
       }
     } finally {
       lock.unlock();
@@ -83,8 +93,9 @@ public final class KernelCacheNotifier implements KernelCache {
   /**
    * {@inheritDoc}
    *
-   * <p>If the file does not exist any more, whoever has it open keeps the old one, and a new file of that name will be another for the kernel
-   * too. If it exists it stays what it is: to replace its content, invalidate its pages.
+   * <p>If the file does not exist any more, whoever has it open keeps the old one, and a new file
+   * of that name will be another for the kernel too. If it exists it stays what it is: to replace
+   * its content, invalidate its pages.
    */
   @Override
   public void invalidateEntry(String name) {
@@ -115,7 +126,10 @@ public final class KernelCacheNotifier implements KernelCache {
     }
   }
 
-  /** Waits for notifications under way; the session's loop must still run, since they may wait for requests. */
+  /**
+   * Waits for notifications under way; the session's loop must still run, since they may wait for
+   * requests.
+   */
   void detach() {
     attach(null);
   }
@@ -125,14 +139,16 @@ public final class KernelCacheNotifier implements KernelCache {
   }
 
   /**
-   * ENOENT: the kernel has dropped the node since, and with it what it cached. The others come with the end of the mount, whether it is ours or
-   * somebody called umount.
+   * ENOENT: the kernel has dropped the node since, and with it what it cached. The others come with
+   * the end of the mount, whether it is ours or somebody called umount.
    */
   private static void check(String what, String name, int result) {
     switch (-result) {
       case 0, Errno.ENOENT -> {}
-      case Errno.ENOTCONN, Errno.ENODEV, Errno.EPERM -> log.debug("cannot {} {}: {}", what, name, Errno.name(-result));
-      default -> log.error("cannot {} {} in the kernel's cache: {}", what, name, Errno.name(-result));
+      case Errno.ENOTCONN, Errno.ENODEV, Errno.EPERM ->
+          log.debug("cannot {} {}: {}", what, name, Errno.name(-result));
+      default ->
+          log.error("cannot {} {} in the kernel's cache: {}", what, name, Errno.name(-result));
     }
   }
 

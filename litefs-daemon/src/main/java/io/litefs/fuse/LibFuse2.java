@@ -11,18 +11,24 @@ import jnr.ffi.types.uintptr_t;
 import ru.serce.jnrfuse.struct.FuseOperations;
 
 /**
- * The part of libfuse 2.9 that jnr-fuse does not bind: setting up a session without running its loop, the parts of the loop, and notifications
- * (fuse.h, fuse_common.h, fuse_lowlevel.h).
+ * The part of libfuse 2.9 that jnr-fuse does not bind: setting up a session without running its
+ * loop, the parts of the loop, and notifications (fuse.h, fuse_common.h, fuse_lowlevel.h).
  *
- * <p>{@code fuse_new} must not be bound: by dlsym its name gives the ABI of version 2.1. The ones here have their current version as default.
+ * <p>{@code fuse_new} must not be bound: by dlsym its name gives the ABI of version 2.1. The ones
+ * here have their current version as default.
  */
 final class LibFuse2 {
 
-  /** Public inside a package-private class: jnr-ffi implements it from a class loader of its own. */
+  /**
+   * Public inside a package-private class: jnr-ffi implements it from a class loader of its own.
+   */
   @Encoding("UTF-8")
   public interface Calls {
 
-    /** Parses options, mounts, and makes a session; null on failure, after a line on the standard error. */
+    /**
+     * Parses options, mounts, and makes a session; null on failure, after a line on the standard
+     * error.
+     */
     Pointer fuse_setup(
         int argc,
         @In String[] argv,
@@ -34,7 +40,10 @@ final class LibFuse2 {
 
     Pointer fuse_get_session(Pointer fuse);
 
-    /** Frees everything and closes {@code /dev/fuse}; leaves the mount point alone. No thread may be inside the session. */
+    /**
+     * Frees everything and closes {@code /dev/fuse}; leaves the mount point alone. No thread may be
+     * inside the session.
+     */
     void fuse_destroy(Pointer fuse);
 
     void fuse_remove_signal_handlers(Pointer session);
@@ -45,7 +54,8 @@ final class LibFuse2 {
 
     int fuse_session_exited(Pointer session);
 
-    int fuse_session_receive_buf(Pointer session, @uintptr_t long buffer, @uintptr_t long channelPointer);
+    int fuse_session_receive_buf(
+        Pointer session, @uintptr_t long buffer, @uintptr_t long channelPointer);
 
     void fuse_session_process_buf(Pointer session, @uintptr_t long buffer, @uintptr_t long channel);
 
@@ -58,12 +68,14 @@ final class LibFuse2 {
 
     void fuse_chan_destroy(Pointer channel);
 
-    int fuse_lowlevel_notify_store(Pointer channel, long node, long offset, @uintptr_t long bufvec, int flags);
+    int fuse_lowlevel_notify_store(
+        Pointer channel, long node, long offset, @uintptr_t long bufvec, int flags);
 
     /** A negative offset: attributes only; length 0: to the end. */
     int fuse_lowlevel_notify_inval_inode(Pointer channel, long node, long offset, long length);
 
-    int fuse_lowlevel_notify_inval_entry(Pointer channel, long parent, String name, @size_t long nameBytes);
+    int fuse_lowlevel_notify_inval_entry(
+        Pointer channel, long parent, String name, @size_t long nameBytes);
   }
 
   static final String LIBRARY = "libfuse.so.2";
@@ -80,7 +92,9 @@ final class LibFuse2 {
       return LibraryLoader.create(Calls.class).failImmediately().load(LIBRARY);
     } catch (UnsatisfiedLinkError e) {
       throw new MountException(
-          LIBRARY + " cannot be loaded: install libfuse 2, e.g. apt-get install libfuse2 (or apk add fuse)", e);
+          LIBRARY
+              + " cannot be loaded: install libfuse 2, e.g. apt-get install libfuse2 (or apk add fuse)",
+          e);
     }
   }
 

@@ -12,10 +12,13 @@ import org.slf4j.LoggerFactory;
 /**
  * A mounted {@link FileSystem}. Thread-safe.
  *
- * <p>The kernel may keep everything it learns for an hour ({@code *_timeout}), names that do not exist too, so {@link KernelCache} must hear of every change that did not come through the
- * mount. {@code noforget} keeps a name's node id the same however often the kernel forgets it, {@code hard_remove} really removes a file that is open, in place of renaming it to
- * {@code .fuse_hidden...}, {@code big_writes} lets writes come in pieces larger than a page. Not used: the writeback cache (it would overwrite what the daemon changes), {@code default_permissions},
- * and {@code atomic_o_trunc}: open(2) with O_TRUNC comes as an open and a truncate by handle.
+ * <p>The kernel may keep everything it learns for an hour ({@code *_timeout}), names that do not
+ * exist too, so {@link KernelCache} must hear of every change that did not come through the mount.
+ * {@code noforget} keeps a name's node id the same however often the kernel forgets it, {@code
+ * hard_remove} really removes a file that is open, in place of renaming it to {@code
+ * .fuse_hidden...}, {@code big_writes} lets writes come in pieces larger than a page. Not used: the
+ * writeback cache (it would overwrite what the daemon changes), {@code default_permissions}, and
+ * {@code atomic_o_trunc}: open(2) with O_TRUNC comes as an open and a truncate by handle.
  */
 public final class Mount implements AutoCloseable {
 
@@ -28,7 +31,10 @@ public final class Mount implements AutoCloseable {
 
   private static final Duration FIRST_ANSWER = Duration.ofSeconds(10);
 
-  /** How long {@link #unmount} waits for each of the things that an application or a slow disk can hold up. */
+  /**
+   * How long {@link #unmount} waits for each of the things that an application or a slow disk can
+   * hold up.
+   */
   private static final Duration PATIENCE = Duration.ofSeconds(3);
 
   private final MountPoint point;
@@ -60,12 +66,17 @@ public final class Mount implements AutoCloseable {
   }
 
   /**
-   * Mounts {@code fs} on {@code directory} and returns once the mount answers. Creates the directory if it is missing. A mount that a dead litefs left there is removed.
+   * Mounts {@code fs} on {@code directory} and returns once the mount answers. Creates the
+   * directory if it is missing. A mount that a dead litefs left there is removed.
    *
    * @throws MountException with one line for the operator: what is in the way and what to do
    */
   public static Mount mount(
-      Path directory, FileSystem fs, KernelCacheNotifier cache, Keepers keepers, MountOptions options)
+      Path directory,
+      FileSystem fs,
+      KernelCacheNotifier cache,
+      Keepers keepers,
+      MountOptions options)
       throws MountException {
     LibFuse2.Calls fuse = LibFuse2.load();
     MountPoint point = MountPoint.prepare(directory, keepers, options.allowOther());
@@ -74,12 +85,17 @@ public final class Mount implements AutoCloseable {
     RequestCounters counters = new RequestCounters();
     Operations operations = new Operations(fs, nodes, handles, options.dataDirectory());
     String[] arguments = {
-      "litefs", "-f", "-o", OPTIONS + (options.allowOther() ? ",allow_other" : ""), point.path().toString()
+      "litefs",
+      "-f",
+      "-o",
+      OPTIONS + (options.allowOther() ? ",allow_other" : ""),
+      point.path().toString()
     };
     Session session = Session.open(fuse, arguments, operations, nodes, handles, counters);
     if (session == null) {
       throw new MountException(
-          "libfuse could not mount on %s; the line before this one on the standard error says why".formatted(point.path()));
+          "libfuse could not mount on %s; the line before this one on the standard error says why"
+              .formatted(point.path()));
     }
     Mount mount = new Mount(point, keepers, cache, session, counters);
     mount.loop.start();
@@ -89,7 +105,11 @@ public final class Mount implements AutoCloseable {
       mount.unmount();
       throw new MountException(
           "%s was mounted but does not answer (%s)"
-              .formatted(point.path(), answer == Keepers.NO_ANSWER ? "no reply in " + FIRST_ANSWER : Errno.name(answer)));
+              .formatted(
+                  point.path(),
+                  answer == Keepers.NO_ANSWER
+                      ? "no reply in " + FIRST_ANSWER
+                      : Errno.name(answer)));
     }
     return mount;
   }
@@ -103,21 +123,26 @@ public final class Mount implements AutoCloseable {
     return counters;
   }
 
-  /** Completed when no request can come any more: after {@link #unmount}, or because somebody called umount. */
+  /**
+   * Completed when no request can come any more: after {@link #unmount}, or because somebody called
+   * umount.
+   */
   public CompletionStage<Void> ended() {
     return ended.minimalCompletionStage();
   }
 
   /**
-   * Takes the mount away, whether or not its files are open: whoever has one open gets ENOTCONN from now on. Files of the keepers are closed. Requests in progress are answered.
-   * Idempotent. Never throws; what cannot be cleaned up is logged, and ends with the process.
+   * Takes the mount away, whether or not its files are open: whoever has one open gets ENOTCONN
+   * from now on. Files of the keepers are closed. Requests in progress are answered. Idempotent.
+   * Never throws; what cannot be cleaned up is logged, and ends with the process.
    */
   public synchronized void unmount() {
     if (unmounted) {
       return;
     }
     unmounted = true;
-    // The keepers' files would keep the mount busy. Closing them asks the file system, as unmounting does: the loop must run.
+    // The keepers' files would keep the mount busy. Closing them asks the file system, as
+    // unmounting does: the loop must run.
     boolean clean = bounded("close the keepers' files", keepers::closeFiles);
     if (point.device().filter(found -> found == device).isPresent()) {
       clean &= bounded("unmount", () -> point.unmount(false));
@@ -125,8 +150,12 @@ public final class Mount implements AutoCloseable {
     clean &= bounded("finish notifications", cache::detach);
     session.exit();
     if (!loop.end(keepers, PATIENCE) || !clean) {
-      // Its memory must not be freed under the threads that are still in there. The connection goes with the process.
-      log.error("{}: {} requests are still in progress; giving up waiting for them", point.path(), loop.busy());
+      // Its memory must not be freed under the threads that are still in there. The connection goes
+      // with the process.
+      log.error(
+          "{}: {} requests are still in progress; giving up waiting for them",
+          point.path(),
+          loop.busy());
       return;
     }
     session.destroy();

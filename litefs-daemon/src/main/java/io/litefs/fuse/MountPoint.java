@@ -17,9 +17,11 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The directory to mount on: makes sure that it can be, clears away what a dead predecessor left there, and unmounts.
+ * The directory to mount on: makes sure that it can be, clears away what a dead predecessor left
+ * there, and unmounts.
  *
- * <p>Looks at the mount table before the directory, because any question about a mount whose daemon hangs would hang as well.
+ * <p>Looks at the mount table before the directory, because any question about a mount whose daemon
+ * hangs would hang as well.
  */
 final class MountPoint {
 
@@ -44,7 +46,8 @@ final class MountPoint {
   }
 
   /** Checks everything that can be checked before mounting, and removes dead mounts of ours. */
-  static MountPoint prepare(Path directory, Keepers keepers, boolean allowOther) throws MountException {
+  static MountPoint prepare(Path directory, Keepers keepers, boolean allowOther)
+      throws MountException {
     MountPoint point = new MountPoint(resolve(directory), keepers);
     point.removeDeadMounts();
     point.checkDirectory();
@@ -59,7 +62,9 @@ final class MountPoint {
   /** The device number of the mount that is here now, if it is one of ours. */
   Optional<Integer> device() {
     try {
-      return MountTable.at(path).filter(entry -> entry.type().equals(MountTable.LITEFS)).map(MountTable.Entry::device);
+      return MountTable.at(path)
+          .filter(entry -> entry.type().equals(MountTable.LITEFS))
+          .map(MountTable.Entry::device);
     } catch (IOException e) {
       log.warn("cannot read the mount table", e);
       return Optional.empty();
@@ -79,7 +84,8 @@ final class MountPoint {
     }
     if (error == Errno.EPERM) {
       // Not root: the setuid helper of libfuse does it for the user who mounted.
-      return run("fusermount", "-u", path.toString()) || run("fusermount", "-u", "-z", path.toString());
+      return run("fusermount", "-u", path.toString())
+          || run("fusermount", "-u", "-z", path.toString());
     }
     if (error != 0 && error != Errno.EINVAL) { // EINVAL: nothing is mounted here
       log.error("cannot unmount {}: {}", path, Errno.name(error));
@@ -106,7 +112,8 @@ final class MountPoint {
       }
     }
     throw new MountException(
-        "cannot remove the dead litefs mount at %s: run 'umount -l %s' as root".formatted(path, path));
+        "cannot remove the dead litefs mount at %s: run 'umount -l %s' as root"
+            .formatted(path, path));
   }
 
   private void checkDead(MountTable.Entry entry) throws MountException {
@@ -116,7 +123,12 @@ final class MountPoint {
       return;
     }
     Optional<String> server =
-        MountTable.server(entry.device()).map(process -> "pid " + process.pid() + process.info().command().map(c -> ", " + c).orElse(""));
+        MountTable.server(entry.device())
+            .map(
+                process ->
+                    "pid "
+                        + process.pid()
+                        + process.info().command().map(c -> ", " + c).orElse(""));
     if (answer != Keepers.NO_ANSWER) {
       throw new MountException(
           "cannot mount on %s: another litefs is running on it (%s); stop it or choose another directory"
@@ -127,12 +139,13 @@ final class MountPoint {
           "cannot mount on %s: another litefs (%s) has it mounted and does not answer; kill it or choose another directory"
               .formatted(path, server.get()));
     }
-    log.warn("{} is still mounted by a litefs that was killed and hangs: aborting its connection", path);
+    log.warn(
+        "{} is still mounted by a litefs that was killed and hangs: aborting its connection", path);
   }
 
   /**
-   * Ends a connection by its number: what hangs in it fails and a process that could not end does. As root the unmount by force does the same; this works
-   * for the user who had mounted, too.
+   * Ends a connection by its number: what hangs in it fails and a process that could not end does.
+   * As root the unmount by force does the same; this works for the user who had mounted, too.
    */
   private static void abort(int connection) {
     Path file = Path.of("/sys/fs/fuse/connections", Integer.toString(connection), "abort");
@@ -155,7 +168,8 @@ final class MountPoint {
         throw new MountException("cannot mount on %s: it is not a directory".formatted(path));
       }
       try (Stream<Path> files = Files.list(path)) {
-        List<String> names = files.limit(3).map(file -> file.getFileName().toString()).collect(Collectors.toList());
+        List<String> names =
+            files.limit(3).map(file -> file.getFileName().toString()).collect(Collectors.toList());
         if (!names.isEmpty()) {
           throw new MountException(
               "cannot mount on %s: the directory is not empty (%s): these files would be hidden; move them away or choose another directory"
@@ -163,7 +177,8 @@ final class MountPoint {
         }
       }
     } catch (AccessDeniedException e) {
-      throw new MountException("cannot mount on %s: no permission (%s)".formatted(path, e.getFile()), e);
+      throw new MountException(
+          "cannot mount on %s: no permission (%s)".formatted(path, e.getFile()), e);
     } catch (IOException e) {
       throw new MountException("cannot mount on %s: %s".formatted(path, e), e);
     }
@@ -173,12 +188,16 @@ final class MountPoint {
     try {
       return MountTable.at(path);
     } catch (IOException e) {
-      throw new MountException("cannot mount on %s: the mount table cannot be read: %s".formatted(path, e.getMessage()), e);
+      throw new MountException(
+          "cannot mount on %s: the mount table cannot be read: %s".formatted(path, e.getMessage()),
+          e);
     }
   }
 
   /**
-   * The directory's path as the mount table has it. Creates missing parents. The directory itself is asked nothing (whether it is a symbolic link, say) if something is mounted there: that could hang.
+   * The directory's path as the mount table has it. Creates missing parents. The directory itself
+   * is asked nothing (whether it is a symbolic link, say) if something is mounted there: that could
+   * hang.
    */
   private static Path resolve(Path directory) throws MountException {
     Path path = directory.toAbsolutePath().normalize();
@@ -197,7 +216,8 @@ final class MountPoint {
       }
       throw new MountException("cannot mount on %s: too many symbolic links".formatted(directory));
     } catch (IOException e) {
-      throw new MountException("cannot mount on %s: its parent directory cannot be used: %s".formatted(path, e), e);
+      throw new MountException(
+          "cannot mount on %s: its parent directory cannot be used: %s".formatted(path, e), e);
     }
   }
 
@@ -207,9 +227,13 @@ final class MountPoint {
     } catch (ErrnoException e) {
       throw new MountException(
           switch (e.errno()) {
-            case Errno.ENOENT -> "there is no /dev/fuse: in a container pass --device /dev/fuse, on a host load the kernel module with 'modprobe fuse'";
-            case Errno.EACCES, Errno.EPERM -> "no permission to open /dev/fuse: in a container pass --device /dev/fuse, on a host run as root or in its group";
-            default -> "cannot open /dev/fuse (%s): load the kernel module with 'modprobe fuse'".formatted(Errno.name(e.errno()));
+            case Errno.ENOENT ->
+                "there is no /dev/fuse: in a container pass --device /dev/fuse, on a host load the kernel module with 'modprobe fuse'";
+            case Errno.EACCES, Errno.EPERM ->
+                "no permission to open /dev/fuse: in a container pass --device /dev/fuse, on a host run as root or in its group";
+            default ->
+                "cannot open /dev/fuse (%s): load the kernel module with 'modprobe fuse'"
+                    .formatted(Errno.name(e.errno()));
           },
           e);
     }
@@ -217,13 +241,16 @@ final class MountPoint {
       return;
     }
     if (Syscalls.CALLS.geteuid() == 0) {
-      throw new MountException("no permission to mount: in a container pass --cap-add SYS_ADMIN (and, with AppArmor, --security-opt apparmor=unconfined)");
+      throw new MountException(
+          "no permission to mount: in a container pass --cap-add SYS_ADMIN (and, with AppArmor, --security-opt apparmor=unconfined)");
     }
     if (!isInstalled("fusermount")) {
-      throw new MountException("no permission to mount: run as root, or install fusermount for other users, e.g. apt-get install fuse");
+      throw new MountException(
+          "no permission to mount: run as root, or install fusermount for other users, e.g. apt-get install fuse");
     }
     if (allowOther && !fuseConfAllowsOther()) {
-      throw new MountException("option allow_other needs a line 'user_allow_other' in /etc/fuse.conf, or root");
+      throw new MountException(
+          "option allow_other needs a line 'user_allow_other' in /etc/fuse.conf, or root");
     }
   }
 
@@ -231,7 +258,9 @@ final class MountPoint {
     try (Stream<String> lines = Files.lines(Path.of("/proc/self/status"))) {
       return lines
           .filter(line -> line.startsWith("CapEff:"))
-          .anyMatch(line -> (Long.parseUnsignedLong(line.substring(7).strip(), 16) >> capability & 1) == 1);
+          .anyMatch(
+              line ->
+                  (Long.parseUnsignedLong(line.substring(7).strip(), 16) >> capability & 1) == 1);
     } catch (IOException e) {
       return true; // then mounting itself will tell
     }

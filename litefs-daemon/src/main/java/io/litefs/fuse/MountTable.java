@@ -17,7 +17,8 @@ final class MountTable {
   /**
    * A mount.
    *
-   * @param device minor device number, which is also the number of a FUSE connection below /sys/fs/fuse/connections
+   * @param device minor device number, which is also the number of a FUSE connection below
+   *     /sys/fs/fuse/connections
    * @param point absolute path
    */
   record Entry(int device, Path point, String type, String source) {}
@@ -27,7 +28,10 @@ final class MountTable {
 
   private MountTable() {}
 
-  /** The mount that one sees at {@code point}, of those that may lie on top of each other. Never touches the mount itself. */
+  /**
+   * The mount that one sees at {@code point}, of those that may lie on top of each other. Never
+   * touches the mount itself.
+   */
   static Optional<Entry> at(Path point) throws IOException {
     Entry top = null;
     for (Entry entry : read(Files.readAllLines(MOUNTS))) {
@@ -39,8 +43,8 @@ final class MountTable {
   }
 
   /**
-   * Parses lines like {@code 36 35 98:0 /root /mnt/point rw,noatime shared:1 - ext4 /dev/root rw}: before the separator at least six fields, spaces in names
-   * as {@code \040}.
+   * Parses lines like {@code 36 35 98:0 /root /mnt/point rw,noatime shared:1 - ext4 /dev/root rw}:
+   * before the separator at least six fields, spaces in names as {@code \040}.
    */
   static List<Entry> read(List<String> lines) {
     List<Entry> entries = new ArrayList<>();
@@ -49,12 +53,16 @@ final class MountTable {
       String[] left = line.substring(0, separator).split(" ");
       String[] right = line.substring(separator + 3).split(" ");
       int device = Integer.parseInt(left[2].substring(left[2].indexOf(':') + 1));
-      entries.add(new Entry(device, Path.of(unescape(left[4])), unescape(right[0]), unescape(right[1])));
+      entries.add(
+          new Entry(device, Path.of(unescape(left[4])), unescape(right[0]), unescape(right[1])));
     }
     return entries;
   }
 
-  /** The process that has {@code /dev/fuse} open for {@code connection}; empty if there is none, or none that may be seen from here. */
+  /**
+   * The process that has {@code /dev/fuse} open for {@code connection}; empty if there is none, or
+   * none that may be seen from here.
+   */
   static Optional<ProcessHandle> server(int connection) {
     return ProcessHandle.allProcesses()
         .filter(process -> process.pid() != ProcessHandle.current().pid())
@@ -66,9 +74,13 @@ final class MountTable {
     Path process = Path.of("/proc", Long.toString(pid));
     try (Stream<Path> descriptors = Files.list(process.resolve("fd"))) {
       return descriptors.anyMatch(
-          descriptor -> isDevice(descriptor) && isConnection(process.resolve("fdinfo").resolve(descriptor.getFileName()), connection));
+          descriptor ->
+              isDevice(descriptor)
+                  && isConnection(
+                      process.resolve("fdinfo").resolve(descriptor.getFileName()), connection));
     } catch (IOException | RuntimeException e) {
-      return false; // it has ended, or is not ours to look at (the stream wraps that in an unchecked exception)
+      return false; // it has ended, or is not ours to look at (the stream wraps that in an
+      // unchecked exception)
     }
   }
 
@@ -80,7 +92,10 @@ final class MountTable {
     }
   }
 
-  /** Newer kernels tell the connection; with older ones every process that serves some FUSE mount is taken for the one. */
+  /**
+   * Newer kernels tell the connection; with older ones every process that serves some FUSE mount is
+   * taken for the one.
+   */
   private static boolean isConnection(Path info, int connection) {
     try {
       for (String line : Files.readAllLines(info)) {

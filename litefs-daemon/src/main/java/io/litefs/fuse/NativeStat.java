@@ -3,7 +3,8 @@ package io.litefs.fuse;
 import jnr.ffi.Pointer;
 
 /**
- * Fills struct stat as the C library declares it (asm/stat.h). jnr-fuse's FileStat can do that too, but makes some twenty objects for each.
+ * Fills struct stat as the C library declares it (asm/stat.h). jnr-fuse's FileStat can do that too,
+ * but makes some twenty objects for each.
  *
  * <pre>
  *             dev ino nlink mode uid gid rdev size blksize blocks atime mtime ctime   size
@@ -41,7 +42,12 @@ final class NativeStat {
   }
 
   void file(Pointer stat, FileAttributes attributes) {
-    fill(stat, S_IFREG | attributes.mode() & 07777, 1, attributes.size(), attributes.modifiedMillis());
+    fill(
+        stat,
+        S_IFREG | attributes.mode() & 07777,
+        1,
+        attributes.size(),
+        attributes.modifiedMillis());
   }
 
   private void fill(Pointer stat, int mode, int links, long size, long millis) {

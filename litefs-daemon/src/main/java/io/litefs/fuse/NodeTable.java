@@ -4,10 +4,12 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * The nodes that the kernel knows: names, and the ids libfuse gave them. Kept from the replies to LOOKUP and CREATE and from FORGET, counted as
- * the kernel counts, so it is as large as the kernel's inode cache and not larger.
+ * The nodes that the kernel knows: names, and the ids libfuse gave them. Kept from the replies to
+ * LOOKUP and CREATE and from FORGET, counted as the kernel counts, so it is as large as the
+ * kernel's inode cache and not larger.
  *
- * <p>Thread-safe. Several ids can have had one name (a journal is created and unlinked again and again); the name stands for the latest.
+ * <p>Thread-safe. Several ids can have had one name (a journal is created and unlinked again and
+ * again); the name stands for the latest.
  */
 final class NodeTable {
 

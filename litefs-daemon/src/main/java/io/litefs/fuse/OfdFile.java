@@ -56,7 +56,8 @@ final class OfdFile implements KeeperFile {
   }
 
   @Override
-  public boolean lock(LockType type, long start, long length, Duration timeout) throws ErrnoException {
+  public boolean lock(LockType type, long start, long length, Duration timeout)
+      throws ErrnoException {
     return waitForLock(type, start, length, Math.max(0, timeout.toNanos()));
   }
 
@@ -139,7 +140,8 @@ final class OfdFile implements KeeperFile {
     return path.toString();
   }
 
-  private boolean waitForLock(LockType type, long start, long length, long nanos) throws ErrnoException {
+  private boolean waitForLock(LockType type, long start, long length, long nanos)
+      throws ErrnoException {
     short kind = kind(type);
     KeeperCall call =
         new KeeperCall() {

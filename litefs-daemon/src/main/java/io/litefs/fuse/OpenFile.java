@@ -15,7 +15,10 @@ public interface OpenFile {
 
   FileAttributes attributes() throws ErrnoException;
 
-  /** Reads at {@code offset} until {@code into} is full or the file ends; advances the buffer's position. */
+  /**
+   * Reads at {@code offset} until {@code into} is full or the file ends; advances the buffer's
+   * position.
+   */
   void read(ByteBuffer into, long offset) throws ErrnoException;
 
   /** Writes all of {@code from} at {@code offset}, or throws. */
@@ -25,16 +28,25 @@ public interface OpenFile {
 
   void fsync(boolean dataOnly) throws ErrnoException;
 
-  /** A descriptor of this handle was closed (close(2) returns the error); others may remain. {@code pid} closed it. */
+  /**
+   * A descriptor of this handle was closed (close(2) returns the error); others may remain. {@code
+   * pid} closed it.
+   */
   void flush(int pid) throws ErrnoException;
 
   /** The last descriptor is gone. Errors reach nobody, hence none can be thrown. */
   void release();
 
   enum CachePolicy {
-    /** Pages stay in the kernel's cache across opens; whoever changes the file behind the kernel tells {@link KernelCache}. */
+    /**
+     * Pages stay in the kernel's cache across opens; whoever changes the file behind the kernel
+     * tells {@link KernelCache}.
+     */
     KEEP,
-    /** Every read and write reaches the daemon whole. mmap fails. For virtual files and the rollback journal. */
+    /**
+     * Every read and write reaches the daemon whole. mmap fails. For virtual files and the rollback
+     * journal.
+     */
     DIRECT
   }
 }

@@ -20,13 +20,17 @@ import ru.serce.jnrfuse.struct.FuseOperations;
 /**
  * Turns libfuse's callbacks into calls of a {@link FileSystem}.
  *
- * <p>Operations that are left out on purpose: {@code lock} and {@code flock} (the kernel keeps the locks, see the package description), {@code access} (its absence
- * makes the kernel answer access(2) of a file that exists without asking), {@code fsyncdir} (SQLite syncs the directory after creating and deleting a journal; what must be
- * durable then is made so by those operations), extended attributes (else every write asks for security.capability), {@code fallocate}.
+ * <p>Operations that are left out on purpose: {@code lock} and {@code flock} (the kernel keeps the
+ * locks, see the package description), {@code access} (its absence makes the kernel answer
+ * access(2) of a file that exists without asking), {@code fsyncdir} (SQLite syncs the directory
+ * after creating and deleting a journal; what must be durable then is made so by those operations),
+ * extended attributes (else every write asks for security.capability), {@code fallocate}.
  */
 final class Operations extends FuseStubFS {
 
-  /** Runs inside a callback. An exception must not leave it: libfuse would take that for success. */
+  /**
+   * Runs inside a callback. An exception must not leave it: libfuse would take that for success.
+   */
   private interface Body {
     int run() throws ErrnoException;
   }
@@ -35,8 +39,9 @@ final class Operations extends FuseStubFS {
   private static final MemoryIO MEMORY = MemoryIO.getInstance();
 
   /**
-   * struct fuse_file_info: int flags, unsigned long fh_old, int writepage, bits, uint64 fh. jnr-fuse 0.5.8 places the bits wrong, so that its accessors for
-   * direct_io and keep_cache write elsewhere.
+   * struct fuse_file_info: int flags, unsigned long fh_old, int writepage, bits, uint64 fh.
+   * jnr-fuse 0.5.8 places the bits wrong, so that its accessors for direct_io and keep_cache write
+   * elsewhere.
    */
   private static final int FI_FLAGS = 0;
 
@@ -48,7 +53,10 @@ final class Operations extends FuseStubFS {
   /** Where struct fuse_operations has its flags: behind bmap, the 38th function. */
   private static final int TABLE_FLAGS = 38 * 8;
 
-  /** flag_nullpath_ok and flag_nopath: requests by handle come without a path, which libfuse would have to build and lock. */
+  /**
+   * flag_nullpath_ok and flag_nopath: requests by handle come without a path, which libfuse would
+   * have to build and lock.
+   */
   private static final byte NO_PATHS = 3;
 
   private static final int PERMISSIONS = 07777;
@@ -70,8 +78,10 @@ final class Operations extends FuseStubFS {
     table.fgetattr.set((path, buffer, fi) -> guard("fgetattr", path, () -> fgetattr(buffer, fi)));
     table.open.set((path, fi) -> guard("open", path, () -> open(path, fi)));
     table.create.set((path, mode, fi) -> guard("create", path, () -> create(path, mode, fi)));
-    table.read.set((path, buffer, size, at, fi) -> guard("read", path, () -> read(buffer, size, at, fi)));
-    table.write.set((path, buffer, size, at, fi) -> guard("write", path, () -> write(buffer, size, at, fi)));
+    table.read.set(
+        (path, buffer, size, at, fi) -> guard("read", path, () -> read(buffer, size, at, fi)));
+    table.write.set(
+        (path, buffer, size, at, fi) -> guard("write", path, () -> write(buffer, size, at, fi)));
     table.truncate.set((path, size) -> guard("truncate", path, () -> resize(path, size)));
     table.ftruncate.set((path, size, fi) -> guard("ftruncate", path, () -> resizeOpen(size, fi)));
     table.fsync.set((path, dataOnly, fi) -> guard("fsync", path, () -> fsync(dataOnly != 0, fi)));
@@ -79,10 +89,13 @@ final class Operations extends FuseStubFS {
     table.release.set((path, fi) -> guard("release", path, () -> release(fi)));
     table.unlink.set(path -> guard("unlink", path, () -> remove(path)));
     table.rename.set((from, to) -> guard("rename", from, () -> move(from, to)));
-    table.readdir.set((path, buffer, fill, at, fi) -> guard("readdir", path, () -> readdir(buffer, fill)));
+    table.readdir.set(
+        (path, buffer, fill, at, fi) -> guard("readdir", path, () -> readdir(buffer, fill)));
     table.statfs.set((path, buffer) -> guard("statfs", path, () -> statfs(buffer)));
-    // Owner, mode and times of a database are those of the file in the data directory, alike on all nodes; SQLite sets them on journals
-    // and tools like tar and cp on anything. Refusing would break those, and nobody is helped by remembering what they set.
+    // Owner, mode and times of a database are those of the file in the data directory, alike on all
+    // nodes; SQLite sets them on journals
+    // and tools like tar and cp on anything. Refusing would break those, and nobody is helped by
+    // remembering what they set.
     table.chmod.set((path, mode) -> 0);
     table.chown.set((path, uid, gid) -> 0);
     table.utimens.set((path, times) -> 0);
@@ -122,7 +135,9 @@ final class Operations extends FuseStubFS {
   private int open(String path, Pointer fi) throws ErrnoException {
     String name = name(path);
     OpenFile file = find(name).open(request(fi.getInt(FI_FLAGS)));
-    register(new HandleTable.Handle(file, name, RequestHeader.node(RequestThread.current().request())), fi);
+    register(
+        new HandleTable.Handle(file, name, RequestHeader.node(RequestThread.current().request())),
+        fi);
     return 0;
   }
 
@@ -247,7 +262,8 @@ final class Operations extends FuseStubFS {
 
   private OpenRequest request(int flags) {
     long request = RequestThread.current().request();
-    return new OpenRequest(flags, processes.of(RequestHeader.threadId(request)), RequestHeader.uid(request));
+    return new OpenRequest(
+        flags, processes.of(RequestHeader.threadId(request)), RequestHeader.uid(request));
   }
 
   private static ByteBuffer buffer(Pointer memory, long size) {
@@ -274,11 +290,16 @@ final class Operations extends FuseStubFS {
     try {
       result = body.run();
     } catch (ErrnoException e) {
-      // Part of the conversation (ENOENT, EROFS, ENOSPC): who throws it logs what an operator should see.
+      // Part of the conversation (ENOENT, EROFS, ENOSPC): who throws it logs what an operator
+      // should see.
       log.trace("{} {}", operation, path, e);
       result = -e.errno();
     } catch (Throwable e) {
-      log.error("{} {} failed: the application gets EIO", operation, path == null ? "by handle" : path, e);
+      log.error(
+          "{} {} failed: the application gets EIO",
+          operation,
+          path == null ? "by handle" : path,
+          e);
       result = -Errno.EIO;
     }
     log.trace("{} {}: {}", operation, path, result);

@@ -6,7 +6,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** Processes of threads: requests carry the id of the asking thread, but locks and operators speak of processes. Thread-safe. */
+/**
+ * Processes of threads: requests carry the id of the asking thread, but locks and operators speak
+ * of processes. Thread-safe.
+ */
 final class ProcessIds {
 
   private static final int REMEMBERED = 1024;
@@ -14,9 +17,13 @@ final class ProcessIds {
 
   private final ConcurrentHashMap<Integer, Integer> processOfThread = new ConcurrentHashMap<>();
 
-  /** The id of the process that {@code thread} belongs to, or {@code thread} itself if that cannot be told any more; 0 for 0. */
+  /**
+   * The id of the process that {@code thread} belongs to, or {@code thread} itself if that cannot
+   * be told any more; 0 for 0.
+   */
   int of(int thread) {
-    // Mostly the first thread of its process asks. One system call tells, and it also tells whether what we remember is still true.
+    // Mostly the first thread of its process asks. One system call tells, and it also tells whether
+    // what we remember is still true.
     if (thread == 0 || isIn(thread, thread)) {
       return thread;
     }
@@ -32,7 +39,9 @@ final class ProcessIds {
     return process;
   }
 
-  /** Signal 0 is never sent, only checked; EPERM says that the pair exists but is another user's. */
+  /**
+   * Signal 0 is never sent, only checked; EPERM says that the pair exists but is another user's.
+   */
   private static boolean isIn(int process, int thread) {
     return Syscalls.CALLS.tgkill(process, thread, 0) == 0 || Syscalls.errno() == Errno.EPERM;
   }
@@ -45,7 +54,8 @@ final class ProcessIds {
         }
       }
     } catch (IOException | RuntimeException e) {
-      // It has ended meanwhile, or its name is not text (readAllLines); the thread's id is the best we have.
+      // It has ended meanwhile, or its name is not text (readAllLines); the thread's id is the best
+      // we have.
       return thread;
     }
     return thread;

@@ -10,14 +10,18 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A channel that libfuse writes its replies to LOOKUP and CREATE to, in place of the real one. It sees which node id a name got, which the high-level
- * interface never tells, and passes the reply on to the kernel.
+ * A channel that libfuse writes its replies to LOOKUP and CREATE to, in place of the real one. It
+ * sees which node id a name got, which the high-level interface never tells, and passes the reply
+ * on to the kernel.
  *
- * <p>It also changes one thing. A reply to LOOKUP makes the kernel create an inode with the size in the reply, some time after the reply was written. If the daemon
- * stores into the file in between, the kernel does not know the node yet and the store is lost, and the size would stay wrong for an hour. (Later replies
- * are safe: the kernel drops attributes that were asked for before a store.) So a size that comes with a new name is not to be remembered: the first that
- * needs it asks again. A name is looked up once an hour at most, so that costs nothing. CREATE is exempt where caches are not used: a
- * rollback journal is created in every transaction and asked for its attributes at once.
+ * <p>It also changes one thing. A reply to LOOKUP makes the kernel create an inode with the size in
+ * the reply, some time after the reply was written. If the daemon stores into the file in between,
+ * the kernel does not know the node yet and the store is lost, and the size would stay wrong for an
+ * hour. (Later replies are safe: the kernel drops attributes that were asked for before a store.)
+ * So a size that comes with a new name is not to be remembered: the first that needs it asks again.
+ * A name is looked up once an hour at most, so that costs nothing. CREATE is exempt where caches
+ * are not used: a rollback journal is created in every transaction and asked for its attributes at
+ * once.
  */
 final class ReplyTap {
 

@@ -5,7 +5,10 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.LongAdder;
 
-/** How many requests of each kind the kernel has sent. Every one costs its sender about 10 us, so tests and operators count them. Thread-safe. */
+/**
+ * How many requests of each kind the kernel has sent. Every one costs its sender about 10 us, so
+ * tests and operators count them. Thread-safe.
+ */
 public final class RequestCounters {
 
   private static final int OPCODES = 64;
@@ -22,7 +25,10 @@ public final class RequestCounters {
     counts[opcode >= 0 && opcode < OPCODES ? opcode : 0].increment();
   }
 
-  /** Requests so far by name in lower case (lookup, getattr, read, write, ...); kinds that never came are absent. */
+  /**
+   * Requests so far by name in lower case (lookup, getattr, read, write, ...); kinds that never
+   * came are absent.
+   */
   public Map<String, Long> snapshot() {
     Map<String, Long> snapshot = new TreeMap<>();
     for (int opcode = 0; opcode < OPCODES; opcode++) {

@@ -3,7 +3,8 @@ package io.litefs.fuse;
 import com.kenai.jffi.MemoryIO;
 
 /**
- * Offsets in the requests that the kernel sends (include/uapi/linux/fuse.h), for what libfuse's high-level interface hides: node ids above all.
+ * Offsets in the requests that the kernel sends (include/uapi/linux/fuse.h), for what libfuse's
+ * high-level interface hides: node ids above all.
  *
  * <pre>
  *   0      4        8        16       24    28    32    36    40

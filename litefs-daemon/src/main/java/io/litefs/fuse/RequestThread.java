@@ -2,7 +2,10 @@ package io.litefs.fuse;
 
 import com.kenai.jffi.MemoryIO;
 
-/** A thread of the session loop, with the request it is working on: libfuse calls back on the thread that gave it the request. */
+/**
+ * A thread of the session loop, with the request it is working on: libfuse calls back on the thread
+ * that gave it the request.
+ */
 final class RequestThread extends Thread {
 
   /** struct fuse_buf: size_t size, int flags, void *mem, int fd, off_t pos. */
@@ -16,7 +19,10 @@ final class RequestThread extends Thread {
 
   private final long bufferSize;
 
-  /** In native memory, not in direct buffers: hundreds of these threads would use up the JVM's small limit for those. */
+  /**
+   * In native memory, not in direct buffers: hundreds of these threads would use up the JVM's small
+   * limit for those.
+   */
   private final long request;
 
   private final long fuseBuf;
@@ -31,7 +37,9 @@ final class RequestThread extends Thread {
   private long transferBegin;
   private long transferEnd;
 
-  /** The name that the current LOOKUP or CREATE is about; set by the callback, for {@link ReplyTap}. */
+  /**
+   * The name that the current LOOKUP or CREATE is about; set by the callback, for {@link ReplyTap}.
+   */
   String name;
 
   /** The handle that the current CREATE has made; set by the callback, for {@link ReplyTap}. */
@@ -91,7 +99,9 @@ final class RequestThread extends Thread {
     MEMORY.putLong(fuseBuf, bytes);
   }
 
-  /** The current request is a READ or WRITE: the kernel has its pages locked until it is answered. */
+  /**
+   * The current request is a READ or WRITE: the kernel has its pages locked until it is answered.
+   */
   void beginTransfer() {
     transferBegin = RequestHeader.transferOffset(request);
     transferEnd = transferBegin + RequestHeader.transferBytes(request);

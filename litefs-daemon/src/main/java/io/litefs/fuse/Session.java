@@ -9,7 +9,9 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 import jnr.ffi.Pointer;
 import jnr.ffi.Struct;
 
-/** A libfuse session on {@code /dev/fuse}: receives and answers requests, and sends notifications. */
+/**
+ * A libfuse session on {@code /dev/fuse}: receives and answers requests, and sends notifications.
+ */
 final class Session {
 
   private static final MemoryIO MEMORY = MemoryIO.getInstance();
@@ -150,7 +152,10 @@ final class Session {
     }
   }
 
-  /** 0 or a negative errno; a negative offset for the attributes alone, length 0 for all pages from offset on. */
+  /**
+   * 0 or a negative errno; a negative offset for the attributes alone, length 0 for all pages from
+   * offset on.
+   */
   int invalidateNode(long node, long offset, long length) {
     if (offset >= 0) {
       awaitTransfers(node, offset, length == 0 ? Long.MAX_VALUE : offset + length);
@@ -191,8 +196,9 @@ final class Session {
   }
 
   /**
-   * Frees everything and closes /dev/fuse, which ends the connection if the mount is still in use. No thread may be inside this session. Does not unmount: by now another filesystem may
-   * be mounted in our place.
+   * Frees everything and closes /dev/fuse, which ends the connection if the mount is still in use.
+   * No thread may be inside this session. Does not unmount: by now another filesystem may be
+   * mounted in our place.
    */
   void destroy() {
     tap.destroy();
@@ -201,12 +207,16 @@ final class Session {
   }
 
   /**
-   * Waits until no READ or WRITE of these bytes is under way. The kernel would wait for that too, but in a way that not even SIGKILL ends: killed then, this process would never
-   * answer the request, never get past the wait, and so never end. What is left is the moment between the kernel's locking a page and our receiving the request.
+   * Waits until no READ or WRITE of these bytes is under way. The kernel would wait for that too,
+   * but in a way that not even SIGKILL ends: killed then, this process would never answer the
+   * request, never get past the wait, and so never end. What is left is the moment between the
+   * kernel's locking a page and our receiving the request.
    */
   private void awaitTransfers(long node, long begin, long end) {
     for (RequestThread thread : threads) {
-      for (int spins = 0; thread != Thread.currentThread() && thread.isTransferring(node, begin, end); spins++) {
+      for (int spins = 0;
+          thread != Thread.currentThread() && thread.isTransferring(node, begin, end);
+          spins++) {
         if (spins < TRANSFER_SPINS) {
           Thread.onSpinWait();
         } else {
@@ -231,8 +241,8 @@ final class Session {
   }
 
   /**
-   * fstat(2) of an open file comes as a GETATTR of the node, without the handle. If the name is gone, libfuse has no path to ask us by and would answer ENOENT;
-   * with a handle it asks by that.
+   * fstat(2) of an open file comes as a GETATTR of the node, without the handle. If the name is
+   * gone, libfuse has no path to ask us by and would answer ENOENT; with a handle it asks by that.
    */
   private void findHandle(long request) {
     if (RequestHeader.getattrByNode(request) && nodes.isUnlinked(RequestHeader.node(request))) {

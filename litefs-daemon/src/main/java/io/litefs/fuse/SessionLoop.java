@@ -9,12 +9,16 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The threads that take requests from the kernel and have libfuse answer them through {@link Operations}.
+ * The threads that take requests from the kernel and have libfuse answer them through {@link
+ * Operations}.
  *
- * <p>There is always one that waits for the next request: when the last one gets busy it starts another first. So requests that block, however many, never
- * keep others waiting; with a fixed number of threads a few slow fsyncs stop the whole mount. Threads beyond {@link #IDLE} end when they are done.
+ * <p>There is always one that waits for the next request: when the last one gets busy it starts
+ * another first. So requests that block, however many, never keep others waiting; with a fixed
+ * number of threads a few slow fsyncs stop the whole mount. Threads beyond {@link #IDLE} end when
+ * they are done.
  *
- * <p>Java threads, not libfuse's own loop: the JVM would attach and detach each of its threads in every callback (25 to 47 us instead of 12).
+ * <p>Java threads, not libfuse's own loop: the JVM would attach and detach each of its threads in
+ * every callback (25 to 47 us instead of 12).
  */
 final class SessionLoop {
 
@@ -58,7 +62,8 @@ final class SessionLoop {
   }
 
   /**
-   * Ends the loop: threads that wait for a request are woken, the others end with the request they have.
+   * Ends the loop: threads that wait for a request are woken, the others end with the request they
+   * have.
    *
    * @return whether all have ended in time
    */
@@ -78,7 +83,8 @@ final class SessionLoop {
   private void startThread() {
     idle.incrementAndGet();
     RequestThread thread =
-        new RequestThread(this::loop, "litefs-fuse-" + threadNumbers.incrementAndGet(), session.bufferSize());
+        new RequestThread(
+            this::loop, "litefs-fuse-" + threadNumbers.incrementAndGet(), session.bufferSize());
     threads.add(thread);
     try {
       thread.start();
@@ -127,7 +133,8 @@ final class SessionLoop {
     try {
       session.process(thread);
     } catch (RuntimeException | Error e) {
-      // The callbacks let nothing out, so this is memory that has run out around them. Whoever asked gets no answer, but the others
+      // The callbacks let nothing out, so this is memory that has run out around them. Whoever
+      // asked gets no answer, but the others
       // still need this thread.
       log.error("a request was not answered", e);
     }

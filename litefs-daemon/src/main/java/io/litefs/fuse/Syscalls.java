@@ -13,7 +13,10 @@ import jnr.ffi.types.size_t;
 import jnr.ffi.types.ssize_t;
 import jnr.ffi.types.uintptr_t;
 
-/** The calls of libc that mounting and locking need. Structures go by address; errno is read with {@link #errno()} on the same thread. */
+/**
+ * The calls of libc that mounting and locking need. Structures go by address; errno is read with
+ * {@link #errno()} on the same thread.
+ */
 final class Syscalls {
 
   static final Calls CALLS = LibraryLoader.create(Calls.class).failImmediately().load("libc.so.6");
@@ -59,10 +62,11 @@ final class Syscalls {
   }
 
   /**
-   * Finds a real-time signal that nobody uses and gives it a handler that does nothing, without SA_RESTART: when it arrives, the system call in
-   * progress ends with EINTR.
+   * Finds a real-time signal that nobody uses and gives it a handler that does nothing, without
+   * SA_RESTART: when it arrives, the system call in progress ends with EINTR.
    *
-   * <p>The handler is libc's abs(3): a leaf function that takes an int and touches nothing. Java code cannot run in a signal handler.
+   * <p>The handler is libc's abs(3): a leaf function that takes an int and touches nothing. Java
+   * code cannot run in a signal handler.
    */
   static int claimSignal() {
     long handler = Library.getCachedInstance("libc.so.6", Library.LAZY).getSymbolAddress("abs");
@@ -70,10 +74,12 @@ final class Syscalls {
       throw new UnsatisfiedLinkError("libc has no abs");
     }
     ByteBuffer action = allocate(SIGACTION_BYTES);
-    // From 40 up: libc keeps the first three real-time signals for itself and tools tend to take the next ones.
+    // From 40 up: libc keeps the first three real-time signals for itself and tools tend to take
+    // the next ones.
     for (int signal = 40; signal < 64; signal++) {
       ByteBuffer before = allocate(SIGACTION_BYTES);
-      if (CALLS.sigaction(signal, 0, address(before)) == 0 && (before.getLong(0) == 0 || before.getLong(0) == handler)) {
+      if (CALLS.sigaction(signal, 0, address(before)) == 0
+          && (before.getLong(0) == 0 || before.getLong(0) == handler)) {
         action.putLong(0, handler);
         if (CALLS.sigaction(signal, address(action), 0) == 0) {
           return signal;
@@ -90,7 +96,9 @@ final class Syscalls {
     CALLS.pthread_sigmask(SIG_UNBLOCK, address(set), 0);
   }
 
-  /** Public inside a package-private class: jnr-ffi implements it from a class loader of its own. */
+  /**
+   * Public inside a package-private class: jnr-ffi implements it from a class loader of its own.
+   */
   @Encoding("UTF-8")
   public interface Calls {
 

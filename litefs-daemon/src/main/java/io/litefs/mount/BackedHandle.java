@@ -7,13 +7,18 @@ import io.litefs.store.BackingFile;
 import java.nio.ByteBuffer;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/** An open handle on a file of the data directory: reads go straight there, changes through the database. */
+/**
+ * An open handle on a file of the data directory: reads go straight there, changes through the
+ * database.
+ */
 abstract class BackedHandle implements OpenFile {
 
   final BackingFile file;
   private final AtomicBoolean released = new AtomicBoolean();
 
-  /** @param file acquired for this handle */
+  /**
+   * @param file acquired for this handle
+   */
   BackedHandle(BackingFile file) {
     this.file = file;
   }

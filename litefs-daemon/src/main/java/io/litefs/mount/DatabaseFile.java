@@ -45,7 +45,10 @@ final class DatabaseFile implements MountedFile {
     }
   }
 
-  /** A node that can never be primary refuses to open for writing, which SQLite turns into a read-only connection. */
+  /**
+   * A node that can never be primary refuses to open for writing, which SQLite turns into a
+   * read-only connection.
+   */
   @Override
   public OpenFile open(OpenRequest request) throws ErrnoException {
     if (request.writable()
@@ -97,7 +100,10 @@ final class DatabaseFile implements MountedFile {
       this.writable = writable;
     }
 
-    /** The kernel truncates by name what was opened with O_TRUNC, so an arrival may have no write of this handle's. */
+    /**
+     * The kernel truncates by name what was opened with O_TRUNC, so an arrival may have no write of
+     * this handle's.
+     */
     private boolean mayHaveWritten() {
       return store.isPrimary() && (wrote || writable && database.isArriving());
     }

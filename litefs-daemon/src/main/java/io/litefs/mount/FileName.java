@@ -8,10 +8,11 @@ import java.util.regex.Pattern;
 /**
  * A name in the mount, taken apart.
  *
- * <p>A suffix makes a companion file only of a database that exists: {@code notes-wal} is the WAL of {@code notes} if there is
- * such a database, and a database of that name otherwise.
+ * <p>A suffix makes a companion file only of a database that exists: {@code notes-wal} is the WAL
+ * of {@code notes} if there is such a database, and a database of that name otherwise.
  *
- * @param database the database that the file belongs to; the whole name for {@link Kind#DATABASE}, empty for files of the mount itself
+ * @param database the database that the file belongs to; the whole name for {@link Kind#DATABASE},
+ *     empty for files of the mount itself
  */
 record FileName(String name, Kind kind, String database) {
 
@@ -39,7 +40,9 @@ record FileName(String name, Kind kind, String database) {
 
   private static final Pattern SUPER_JOURNAL = Pattern.compile("(.+)-mj[0-9A-F]{9}");
 
-  /** @param exists whether a database of this name exists */
+  /**
+   * @param exists whether a database of this name exists
+   */
   static FileName parse(String name, Predicate<String> exists) {
     if (name.equals(PRIMARY_NAME)) {
       return new FileName(name, Kind.PRIMARY, "");

@@ -59,8 +59,7 @@ public final class Namespace implements FileSystem {
       case JOURNAL -> ifPresent(database, FileKind.JOURNAL, new JournalFile(store, database));
       case WAL -> ifPresent(database, FileKind.WAL, new WalFile(database));
       case SHM -> ifPresent(database, FileKind.SHM, new ShmFile(database));
-      case POSITION ->
-          VirtualFile.of(() -> database.pos() + "\n", database::lastTransactionMillis);
+      case POSITION -> VirtualFile.of(() -> database.pos() + "\n", database::lastTransactionMillis);
       case LOCK -> VirtualFile.of(() -> "", database::lastTransactionMillis);
       case SUPER_JOURNAL -> SuperJournalFile.find(store, database, name);
       case PRIMARY, LAG -> throw new AssertionError("handled above");
@@ -116,8 +115,7 @@ public final class Namespace implements FileSystem {
   @Override
   public void rename(String from, String to, OpenRequest request) throws ErrnoException {
     FileName source = parse(from);
-    if (source.kind() != FileName.Kind.DATABASE
-        || parse(to).kind() != FileName.Kind.DATABASE) {
+    if (source.kind() != FileName.Kind.DATABASE || parse(to).kind() != FileName.Kind.DATABASE) {
       throw refused("rename to " + to + " of", from);
     }
     store.requireWritable(from);

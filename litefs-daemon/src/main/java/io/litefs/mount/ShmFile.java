@@ -7,7 +7,10 @@ import io.litefs.store.Database;
 import io.litefs.store.FileKind;
 import java.nio.ByteBuffer;
 
-/** {@code <db>-shm}: the index of the WAL, which applications map. Needs no durability: SQLite rebuilds it. */
+/**
+ * {@code <db>-shm}: the index of the WAL, which applications map. Needs no durability: SQLite
+ * rebuilds it.
+ */
 final class ShmFile extends CompanionFile {
 
   ShmFile(Database database) {

@@ -15,8 +15,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * {@code <db>-mj...}: the names of the journals of a transaction over several attached databases. A plain file: each of
- * the databases commits on its own when its journal goes.
+ * {@code <db>-mj...}: the names of the journals of a transaction over several attached databases. A
+ * plain file: each of the databases commits on its own when its journal goes.
  *
  * <p>Source: "File Locking And Concurrency", section 5, "Super-journal".
  */

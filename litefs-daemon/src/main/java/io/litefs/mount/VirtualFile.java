@@ -11,7 +11,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 
-/** A small read-only file that litefs makes up: {@code .primary}, {@code .lag}, {@code <db>-pos}, {@code <db>-lock}. */
+/**
+ * A small read-only file that litefs makes up: {@code .primary}, {@code .lag}, {@code <db>-pos},
+ * {@code <db>-lock}.
+ */
 final class VirtualFile implements MountedFile {
 
   private static final int MODE = 0444;
@@ -51,7 +54,10 @@ final class VirtualFile implements MountedFile {
     return new ErrnoException(Errno.EACCES, "a virtual file cannot be written to");
   }
 
-  /** Reads see the content as of the read that began at offset 0, so that a reader in pieces gets one version. */
+  /**
+   * Reads see the content as of the read that began at offset 0, so that a reader in pieces gets
+   * one version.
+   */
   private final class Handle implements OpenFile {
     private byte[] snapshot;
 

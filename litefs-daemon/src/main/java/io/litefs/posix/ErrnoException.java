@@ -2,7 +2,10 @@ package io.litefs.posix;
 
 import java.io.IOException;
 
-/** A system call failed, or a request of the mount is to fail, with an error number of {@link Errno}. */
+/**
+ * A system call failed, or a request of the mount is to fail, with an error number of {@link
+ * Errno}.
+ */
 public class ErrnoException extends IOException {
 
   private final int errno;

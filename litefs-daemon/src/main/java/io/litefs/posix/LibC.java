@@ -12,8 +12,8 @@ import jnr.ffi.types.ssize_t;
 import jnr.ffi.types.uintptr_t;
 
 /**
- * File calls of libc; memory goes by address. Every call leaves its errno in {@link #errno()}. The variadic open(2) may be
- * declared with fixed arguments: both supported ABIs pass integers alike.
+ * File calls of libc; memory goes by address. Every call leaves its errno in {@link #errno()}. The
+ * variadic open(2) may be declared with fixed arguments: both supported ABIs pass integers alike.
  */
 final class LibC {
 
@@ -35,7 +35,9 @@ final class LibC {
     return MemoryIO.getInstance().getDirectBufferAddress(direct) + direct.position();
   }
 
-  /** Public inside a package-private class: jnr-ffi implements it from a class loader of its own. */
+  /**
+   * Public inside a package-private class: jnr-ffi implements it from a class loader of its own.
+   */
   public interface Calls {
 
     int open(String path, int flags, @mode_t int mode);

@@ -6,12 +6,13 @@ import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * A file descriptor in the process's ordinary table, always close-on-exec. Positioned I/O on direct buffers; errors keep their errno, which
- * {@code FileChannel} loses.
+ * A file descriptor in the process's ordinary table, always close-on-exec. Positioned I/O on direct
+ * buffers; errors keep their errno, which {@code FileChannel} loses.
  *
- * <p>Thread-safe. {@link #close} may be called while other threads are inside a call: they finish, and the last of them closes the
- * descriptor; calls that begin later fail with EBADF. So no call ever reaches a descriptor number that was given to another file.
- * For files outside the daemon's own mount only ({@code io.litefs.fuse.Keepers} says why).
+ * <p>Thread-safe. {@link #close} may be called while other threads are inside a call: they finish,
+ * and the last of them closes the descriptor; calls that begin later fail with EBADF. So no call
+ * ever reaches a descriptor number that was given to another file. For files outside the daemon's
+ * own mount only ({@code io.litefs.fuse.Keepers} says why).
  */
 public final class PosixFile implements Closeable {
 
@@ -30,7 +31,10 @@ public final class PosixFile implements Closeable {
   private final Path path;
   private final int fd;
 
-  /** Calls in progress, plus {@link #CLOSING} once close was called. Whoever turns exactly CLOSING into CLOSED closes the descriptor. */
+  /**
+   * Calls in progress, plus {@link #CLOSING} once close was called. Whoever turns exactly CLOSING
+   * into CLOSED closes the descriptor.
+   */
   private final AtomicInteger users = new AtomicInteger();
 
   private PosixFile(Path path, int fd) {
@@ -62,7 +66,8 @@ public final class PosixFile implements Closeable {
   }
 
   /**
-   * One pread(2) into the remaining space, repeated only when a signal interrupts it; advances the position.
+   * One pread(2) into the remaining space, repeated only when a signal interrupts it; advances the
+   * position.
    *
    * @return bytes read, 0 at the end of the file (or if {@code into} is full)
    */
@@ -79,7 +84,15 @@ public final class PosixFile implements Closeable {
   public void preadFully(ByteBuffer into, long offset) throws ErrnoException {
     preadMost(into, offset);
     if (into.hasRemaining()) {
-      throw new ErrnoException(Errno.EIO, "read " + path + " at " + offset + ": the file ends " + into.remaining() + " bytes early");
+      throw new ErrnoException(
+          Errno.EIO,
+          "read "
+              + path
+              + " at "
+              + offset
+              + ": the file ends "
+              + into.remaining()
+              + " bytes early");
     }
   }
 
@@ -102,7 +115,8 @@ public final class PosixFile implements Closeable {
   }
 
   /**
-   * Writes everything from position to limit. After an error the position tells how much was written.
+   * Writes everything from position to limit. After an error the position tells how much was
+   * written.
    *
    * @throws ErrnoException ENOSPC, EDQUOT, EROFS, EIO, ...
    */
@@ -116,7 +130,8 @@ public final class PosixFile implements Closeable {
           from.position(from.position() + (int) n);
           at += n;
         } else if (n == 0) {
-          throw new ErrnoException(Errno.EIO, "write " + path + " at " + at + ": nothing was written");
+          throw new ErrnoException(
+              Errno.EIO, "write " + path + " at " + at + ": nothing was written");
         } else {
           retryOrThrow("write", at);
         }
@@ -130,7 +145,8 @@ public final class PosixFile implements Closeable {
   public long size() throws ErrnoException {
     enter();
     try {
-      // Not fstat: its structure and symbol differ between architectures and versions of glibc. Nothing here uses the
+      // Not fstat: its structure and symbol differ between architectures and versions of glibc.
+      // Nothing here uses the
       // descriptor's own position, so moving it harms nobody.
       return check(LibC.CALLS.lseek(fd, 0, SEEK_END), "size of");
     } finally {
@@ -150,7 +166,10 @@ public final class PosixFile implements Closeable {
     }
   }
 
-  /** Data and metadata are durable when this returns. An error means that data may be lost for good: it is not retried. */
+  /**
+   * Data and metadata are durable when this returns. An error means that data may be lost for good:
+   * it is not retried.
+   */
   public void fsync() throws ErrnoException {
     enter();
     try {
@@ -180,7 +199,10 @@ public final class PosixFile implements Closeable {
     }
   }
 
-  /** Reserves disk space for the range and extends the file to its end if it is shorter; existing bytes stay (posix_fallocate(3)). */
+  /**
+   * Reserves disk space for the range and extends the file to its end if it is shorter; existing
+   * bytes stay (posix_fallocate(3)).
+   */
   public void allocate(long offset, long length) throws ErrnoException {
     enter();
     try {
@@ -189,7 +211,8 @@ public final class PosixFile implements Closeable {
         errno = LibC.CALLS.posix_fallocate(fd, offset, length);
       } while (errno == Errno.EINTR);
       if (errno != 0) {
-        throw new ErrnoException(errno, "allocate " + length + " bytes of " + path + " at " + offset);
+        throw new ErrnoException(
+            errno, "allocate " + length + " bytes of " + path + " at " + offset);
       }
     } finally {
       leave();
@@ -197,7 +220,8 @@ public final class PosixFile implements Closeable {
   }
 
   /**
-   * Idempotent; never blocks on other threads' calls. Errors of close(2) are not reported: what must be durable is synced before.
+   * Idempotent; never blocks on other threads' calls. Errors of close(2) are not reported: what
+   * must be durable is synced before.
    */
   @Override
   public void close() {

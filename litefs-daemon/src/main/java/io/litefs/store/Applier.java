@@ -17,11 +17,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Applies received transactions to a replica's database as one more SQLite process: under SQLite's own locks, with the kernel's page cache told.
+ * Applies received transactions to a replica's database as one more SQLite process: under SQLite's
+ * own locks, with the kernel's page cache told.
  *
- * <p>Rollback-journal databases are written in place under an EXCLUSIVE lock. WAL databases too, under every WAL lock, with a
- * wal-index that says "empty WAL, new content" afterwards ({@link WalIndexPublisher}): readers wait meanwhile. Which of the two it is
- * depends on the connections that there are, see {@link #stayInWal}.
+ * <p>Rollback-journal databases are written in place under an EXCLUSIVE lock. WAL databases too,
+ * under every WAL lock, with a wal-index that says "empty WAL, new content" afterwards ({@link
+ * WalIndexPublisher}): readers wait meanwhile. Which of the two it is depends on the connections
+ * that there are, see {@link #stayInWal}.
  *
  * <p>Used by one thread at a time; see {@link ReplicaDatabase}.
  */
@@ -38,6 +40,7 @@ final class Applier {
 
   /** Whether connections may be in WAL mode although the database's header says otherwise. */
   private boolean walConnections;
+
   private final ByteBuffer buffer = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
 
   Applier(Store store, Database database) {
@@ -50,7 +53,8 @@ final class Applier {
   }
 
   /**
-   * Checks that the transaction leads from the database's position to its own, page checksums included.
+   * Checks that the transaction leads from the database's position to its own, page checksums
+   * included.
    *
    * @throws StoreException if it does not: this node's history is another one
    */
@@ -135,9 +139,10 @@ final class Applier {
   }
 
   /**
-   * A transaction that takes the database out of WAL mode: the applications' connections stay in it until they are closed, hold SHARED all
-   * the time, and take WAL locks. As long as there may be one, every connection is kept in WAL mode: SQLite opens a database so
-   * whatever its header says if there is a WAL that is not empty. So there is one, of a header without frames.
+   * A transaction that takes the database out of WAL mode: the applications' connections stay in it
+   * until they are closed, hold SHARED all the time, and take WAL locks. As long as there may be
+   * one, every connection is kept in WAL mode: SQLite opens a database so whatever its header says
+   * if there is a WAL that is not empty. So there is one, of a header without frames.
    */
   private void stayInWal(ReceivedTransaction transaction) throws IOException {
     walConnections = !transaction.saysWal(database.isWal());
@@ -149,8 +154,7 @@ final class Applier {
     try {
       if (file.size() == 0) {
         ByteBuffer header = ByteBuffer.allocateDirect(Wal.HEADER_SIZE);
-        WalHeader.create(
-                transaction.header().pageSize(), random.nextInt(), random.nextInt())
+        WalHeader.create(transaction.header().pageSize(), random.nextInt(), random.nextInt())
             .encode(header);
         file.file().pwrite(header.flip(), 0);
         database.kernelCache().store(walName, 0, header.flip());
@@ -161,7 +165,10 @@ final class Applier {
     database.kernelCache().invalidateEntry(walName);
   }
 
-  /** If nobody has the database open any more, the next to open it uses the journal mode of its header. Holds the EXCLUSIVE lock if it succeeds. */
+  /**
+   * If nobody has the database open any more, the next to open it uses the journal mode of its
+   * header. Holds the EXCLUSIVE lock if it succeeds.
+   */
   private boolean leaveWal() throws IOException {
     walIndex.disown();
     locks.close();
@@ -267,7 +274,8 @@ final class Applier {
   /** Who keeps the applier from its work, in words. */
   String blocker() {
     try {
-      Optional<io.litefs.fuse.LockHolder> holder = locks.blocker(database.isWal() || walConnections);
+      Optional<io.litefs.fuse.LockHolder> holder =
+          locks.blocker(database.isWal() || walConnections);
       return holder.map(Object::toString).orElse("nobody any more");
     } catch (ErrnoException e) {
       logger.debug("cannot ask who holds {}", database.name(), e);

@@ -7,8 +7,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * A file of the data directory behind a file of the mount, shared by its open handles. Once its name is gone it stays usable
- * for those who hold it, as on any filesystem, but is no longer part of its database.
+ * A file of the data directory behind a file of the mount, shared by its open handles. Once its
+ * name is gone it stays usable for those who hold it, as on any filesystem, but is no longer part
+ * of its database.
  */
 public final class BackingFile {
 

@@ -8,7 +8,10 @@ import java.nio.file.StandardCopyOption;
 import java.security.SecureRandom;
 import java.util.regex.Pattern;
 
-/** The file {@code clusterid} of the data directory: {@code LFSC} and 16 upper-case hex digits. Thread-safe. */
+/**
+ * The file {@code clusterid} of the data directory: {@code LFSC} and 16 upper-case hex digits.
+ * Thread-safe.
+ */
 final class ClusterIdFile {
 
   private static final Pattern FORMAT = Pattern.compile("LFSC[0-9A-F]{16}");
@@ -27,7 +30,10 @@ final class ClusterIdFile {
     }
     if (!FORMAT.matcher(id).matches()) {
       throw new StoreException(
-          path + " holds \"" + id + "\", not LFSC and 16 hex digits; restore it, or remove it to join a cluster anew");
+          path
+              + " holds \""
+              + id
+              + "\", not LFSC and 16 hex digits; restore it, or remove it to join a cluster anew");
     }
   }
 
@@ -49,7 +55,11 @@ final class ClusterIdFile {
       write(other);
     } else if (!id.equals(other)) {
       throw new StoreException(
-          "this node belongs to cluster " + id + ", the primary to " + other + "; use another data directory or the right primary");
+          "this node belongs to cluster "
+              + id
+              + ", the primary to "
+              + other
+              + "; use another data directory or the right primary");
     }
   }
 

@@ -7,8 +7,9 @@ import java.nio.ByteBuffer;
 import java.util.concurrent.TimeUnit;
 
 /**
- * The pages of a database as of one position, held still: as long as it is open, nobody overwrites the database file or the beginning
- * of the WAL. New frames may be appended meanwhile. Used and closed by the thread that made it.
+ * The pages of a database as of one position, held still: as long as it is open, nobody overwrites
+ * the database file or the beginning of the WAL. New frames may be appended meanwhile. Used and
+ * closed by the thread that made it.
  */
 final class CommittedPages implements Closeable {
 
@@ -35,7 +36,8 @@ final class CommittedPages implements Closeable {
   }
 
   /**
-   * Waits for the end of a rollback-journal transaction that is writing to the database file, if there is one.
+   * Waits for the end of a rollback-journal transaction that is writing to the database file, if
+   * there is one.
    *
    * @throws StoreException if it does not end within 30 s
    */
@@ -63,11 +65,7 @@ final class CommittedPages implements Closeable {
         }
         CommittedPages pages =
             new CommittedPages(
-                database,
-                state,
-                retain(database.file(FileKind.DATABASE)),
-                retain(wal),
-                frames);
+                database, state, retain(database.file(FileKind.DATABASE)), retain(wal), frames);
         pinned = true;
         return pages;
       }
@@ -93,7 +91,8 @@ final class CommittedPages implements Closeable {
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new StoreException(database.name() + ": interrupted while waiting for a transaction", e);
+      throw new StoreException(
+          database.name() + ": interrupted while waiting for a transaction", e);
     } finally {
       database.lock.unlock();
     }

@@ -6,16 +6,11 @@ import io.litefs.ltx.Pos;
 import io.litefs.ltx.Txid;
 import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
-import io.litefs.posix.PosixFile;
 import io.litefs.sqlite.DatabaseHeader;
 import io.litefs.sqlite.SqliteFormatException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.time.Duration;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
@@ -23,13 +18,16 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One replicated database: its files, its log, its position, and on the primary the capture of SQLite's file operations.
+ * One replicated database: its files, its log, its position, and on the primary the capture of
+ * SQLite's file operations.
  *
- * <p>The rules by which file operations become transactions are SQLite's own; see {@code docs/architecture.md}, "Capture".
+ * <p>The rules by which file operations become transactions are SQLite's own; see {@code
+ * docs/architecture.md}, "Capture".
  *
- * <p>Two locks guard it. {@link #lock} guards all state; every operation that changes a file holds it. {@link #stable} is taken first:
- * shared by those who read the database as of one position (snapshot, export), exclusively by those who
- * overwrite what such a reader needs (the database file, the beginning of the WAL). Reading requests take neither.
+ * <p>Two locks guard it. {@link #lock} guards all state; every operation that changes a file holds
+ * it. {@link #stable} is taken first: shared by those who read the database as of one position
+ * (snapshot, export), exclusively by those who overwrite what such a reader needs (the database
+ * file, the beginning of the WAL). Reading requests take neither.
  */
 public final class Database {
 
@@ -55,12 +53,18 @@ public final class Database {
 
   private final UndoPages undo;
 
-  /** Pages written with neither journal nor WAL: journal_mode OFF or MEMORY, or a database that arrives by plain file operations. */
+  /**
+   * Pages written with neither journal nor WAL: journal_mode OFF or MEMORY, or a database that
+   * arrives by plain file operations.
+   */
   private final PageTable unjournaled = new PageTable();
 
   private boolean unjournaledWrites;
 
-  /** Whether the content before a truncation to nothing is kept aside until what arrives instead is complete. */
+  /**
+   * Whether the content before a truncation to nothing is kept aside until what arrives instead is
+   * complete.
+   */
   private volatile boolean arriving;
 
   private volatile DatabaseState state = DatabaseState.NONE;
@@ -215,7 +219,10 @@ public final class Database {
     }
   }
 
-  /** Whether a transaction of the application is between its first write to the database file and its end. Caller holds the lock. */
+  /**
+   * Whether a transaction of the application is between its first write to the database file and
+   * its end. Caller holds the lock.
+   */
   boolean isMidTransaction() {
     return unjournaledWrites || arriving || (journal.isActive() && !journal.dirty().isEmpty());
   }
@@ -227,7 +234,10 @@ public final class Database {
 
   // ------------------------------------------------- files come and go
 
-  /** Opens a file for a new handle of the mount, made first if {@code create}; null if it does not exist. */
+  /**
+   * Opens a file for a new handle of the mount, made first if {@code create}; null if it does not
+   * exist.
+   */
   public BackingFile acquire(FileKind kind, boolean create) throws ErrnoException {
     lock.lock();
     try {
@@ -336,8 +346,8 @@ public final class Database {
   }
 
   /**
-   * Cuts or extends the database file. SQLite cuts it to the size that the header says after the commit, when there is no journal any
-   * more: that changes nothing.
+   * Cuts or extends the database file. SQLite cuts it to the size that the header says after the
+   * commit, when there is no journal any more: that changes nothing.
    */
   public void truncateDatabase(BackingFile file, long size) throws ErrnoException {
     change(
@@ -364,7 +374,9 @@ public final class Database {
         });
   }
 
-  /** Whether the database was truncated to nothing and another one is being written in its place. */
+  /**
+   * Whether the database was truncated to nothing and another one is being written in its place.
+   */
   public boolean isArriving() {
     return arriving;
   }
@@ -409,8 +421,9 @@ public final class Database {
   }
 
   /**
-   * A descriptor that wrote to the database was closed. What was written with neither journal nor WAL becomes a transaction
-   * now, or an error if it is no database; {@code last} says that no more can come from this handle.
+   * A descriptor that wrote to the database was closed. What was written with neither journal nor
+   * WAL becomes a transaction now, or an error if it is no database; {@code last} says that no more
+   * can come from this handle.
    */
   public void closedAfterWriting(BackingFile file, boolean last) throws ErrnoException {
     change(
@@ -427,7 +440,8 @@ public final class Database {
             commitUnjournaled(file);
             return;
           }
-          String what = name + " was written by plain file operations and is no database: " + reason.get();
+          String what =
+              name + " was written by plain file operations and is no database: " + reason.get();
           if (last) {
             discardArrival(file);
             logger.error("{}; it was discarded", what);
@@ -438,7 +452,9 @@ public final class Database {
         });
   }
 
-  /** What was written is no database: the one before comes back, or the file goes if there was none. */
+  /**
+   * What was written is no database: the one before comes back, or the file goes if there was none.
+   */
   private void discardArrival(BackingFile file) throws IOException {
     if (arriving) {
       files.bringBack(file);
@@ -533,7 +549,10 @@ public final class Database {
     log.sync();
   }
 
-  /** The journal is about to become invalid: what it protected is a transaction, or nothing if it was rolled back. */
+  /**
+   * The journal is about to become invalid: what it protected is a transaction, or nothing if it
+   * was rolled back.
+   */
   private void commitJournal() throws IOException {
     BackingFile file = files.get(FileKind.DATABASE);
     if (file != null && !journal.dirty().isEmpty() && file.size() > 0) {
@@ -563,7 +582,8 @@ public final class Database {
     }
   }
 
-  private void commit(TransactionRecorder.Recorded recorded, boolean nextWalMode) throws IOException {
+  private void commit(TransactionRecorder.Recorded recorded, boolean nextWalMode)
+      throws IOException {
     recorded.append();
     accept(recorded, nextWalMode);
   }
@@ -574,7 +594,9 @@ public final class Database {
     publish(recorded.after(), nextWalMode, recorded.timestamp());
   }
 
-  /** Recovery: makes a transaction of the file as it is; of a database without a log, the first one. */
+  /**
+   * Recovery: makes a transaction of the file as it is; of a database without a log, the first one.
+   */
   void recordUnlogged(BackingFile file, DatabaseHeader header) throws IOException {
     lock.lock();
     try {
@@ -611,7 +633,9 @@ public final class Database {
         });
   }
 
-  /** fsync(2) of the WAL: its committed frames are in the log, so the log is what must be on disk. */
+  /**
+   * fsync(2) of the WAL: its committed frames are in the log, so the log is what must be on disk.
+   */
   public void syncWal() throws ErrnoException {
     log.sync();
   }
@@ -636,8 +660,8 @@ public final class Database {
   // ------------------------------------------------- the index of the WAL
 
   /**
-   * A write-back of a page of the index that applications have mapped. On a replica the daemon is who writes the header: the page
-   * may carry older bytes of it.
+   * A write-back of a page of the index that applications have mapped. On a replica the daemon is
+   * who writes the header: the page may carry older bytes of it.
    */
   public void writeShm(BackingFile file, ByteBuffer from, long offset) throws ErrnoException {
     metrics.shmWrites.increment();
@@ -657,13 +681,14 @@ public final class Database {
   // ------------------------------------------------- rename
 
   /**
-   * Takes over the content of {@code source}, which ceases to exist: replicated as creation here and drop there.
+   * Takes over the content of {@code source}, which ceases to exist: replicated as creation here
+   * and drop there.
    */
   void takeOver(Database source) throws ErrnoException {
-    if (source.file(FileKind.WAL) != null && source.wal.isActive()
-        || source.journal.isActive()) {
+    if (source.file(FileKind.WAL) != null && source.wal.isActive() || source.journal.isActive()) {
       throw new ErrnoException(
-          Errno.EBUSY, "rename of " + source.name + ": it has a WAL or a journal; close its connections first");
+          Errno.EBUSY,
+          "rename of " + source.name + ": it has a WAL or a journal; close its connections first");
     }
     change(
         true,
@@ -690,7 +715,10 @@ public final class Database {
 
   // ------------------------------------------------- reading and checking
 
-  /** Reads a page of the database file; what lies beyond its end is zero. The buffer is valid until the next call. */
+  /**
+   * Reads a page of the database file; what lies beyond its end is zero. The buffer is valid until
+   * the next call.
+   */
   ByteBuffer readPage(BackingFile file, long pgno, int pageSize) throws ErrnoException {
     ByteBuffer page = pageBuffer.clear().limit(pageSize);
     file.file().preadMost(page, (pgno - 1) * pageSize);
@@ -721,7 +749,10 @@ public final class Database {
     return header != null && header.limit() > 19 && header.get(19) == 2;
   }
 
-  /** Computes the checksum of every page anew from {@code source}. Caller holds the lock, or is alone. */
+  /**
+   * Computes the checksum of every page anew from {@code source}. Caller holds the lock, or is
+   * alone.
+   */
   void rebuildChecksums(int pageSize, long pageCount, TransactionRecorder.PageSource source)
       throws IOException {
     checksums.clear();
@@ -749,9 +780,12 @@ public final class Database {
     void run() throws IOException;
   }
 
-  /** Runs a change of the application's under the locks it needs, if this node may be written to. */
+  /**
+   * Runs a change of the application's under the locks it needs, if this node may be written to.
+   */
   private void change(boolean overwrites, Change change) throws ErrnoException {
-    // Before any lock: a refused write must not wait for an apply that waits for the page this write has locked.
+    // Before any lock: a refused write must not wait for an apply that waits for the page this
+    // write has locked.
     store.requireWritable(name);
     if (overwrites) {
       stable.writeLock().lock();

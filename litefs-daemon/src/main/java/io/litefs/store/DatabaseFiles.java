@@ -9,8 +9,8 @@ import java.nio.file.StandardCopyOption;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 
 /**
- * The directory {@code dbs/<name>/} of one database and the files in it that exist now. Changed under the database's lock,
- * looked up by any thread.
+ * The directory {@code dbs/<name>/} of one database and the files in it that exist now. Changed
+ * under the database's lock, looked up by any thread.
  */
 final class DatabaseFiles {
 
@@ -79,7 +79,10 @@ final class DatabaseFiles {
     database.swap(PosixFile.open(path(FileKind.DATABASE), PosixFile.O_RDWR, 0644)).close();
   }
 
-  /** Puts a complete database, on the same filesystem, in the place of the present one, under its open handles. */
+  /**
+   * Puts a complete database, on the same filesystem, in the place of the present one, under its
+   * open handles.
+   */
   void replaceDatabase(Path complete) throws IOException {
     Files.move(complete, path(FileKind.DATABASE), StandardCopyOption.ATOMIC_MOVE);
     BackingFile file = get(FileKind.DATABASE);
@@ -94,11 +97,13 @@ final class DatabaseFiles {
     Files.deleteIfExists(dir.resolve(ASIDE));
   }
 
-  /** At start: a crash during an arrival leaves the previous content aside; it is the one that counts. */
+  /**
+   * At start: a crash during an arrival leaves the previous content aside; it is the one that
+   * counts.
+   */
   void restoreAside() throws IOException {
     if (Files.exists(dir.resolve(ASIDE))) {
-      Files.move(
-          dir.resolve(ASIDE), path(FileKind.DATABASE), StandardCopyOption.REPLACE_EXISTING);
+      Files.move(dir.resolve(ASIDE), path(FileKind.DATABASE), StandardCopyOption.REPLACE_EXISTING);
     }
   }
 

@@ -12,11 +12,14 @@ import java.time.Duration;
 import java.util.Optional;
 
 /**
- * The daemon as one more SQLite process: takes the locks by which SQLite excludes others from a database, through the daemon's own mount.
+ * The daemon as one more SQLite process: takes the locks by which SQLite excludes others from a
+ * database, through the daemon's own mount.
  *
- * <p>Source: SQLite's "File Locking And Concurrency", section 5, and the WAL-mode file format document, section 2.3.
+ * <p>Source: SQLite's "File Locking And Concurrency", section 5, and the WAL-mode file format
+ * document, section 2.3.
  *
- * <p>Used by one thread at a time. None of its methods may be called with a lock held that handlers of the mount need.
+ * <p>Used by one thread at a time. None of its methods may be called with a lock held that handlers
+ * of the mount need.
  */
 final class DatabaseLocks {
 
@@ -38,8 +41,9 @@ final class DatabaseLocks {
   /**
    * Shuts everybody else out of the database: readers and writers.
    *
-   * <p>Rollback journal: RESERVED (no writer is at work), PENDING (no new reader comes), then all of SHARED as the readers leave. WAL: the
-   * write, checkpoint and recovery locks, then each read lock.
+   * <p>Rollback journal: RESERVED (no writer is at work), PENDING (no new reader comes), then all
+   * of SHARED as the readers leave. WAL: the write, checkpoint and recovery locks, then each read
+   * lock.
    *
    * @param patience how long to wait in all
    * @return false if time was up; no lock is held then
@@ -94,8 +98,9 @@ final class DatabaseLocks {
   }
 
   /**
-   * Stays connected to a WAL database, as an application with an open connection does: SHARED on the database and on the shm's DMS byte. So
-   * no application's last close removes the WAL, and none resets the index.
+   * Stays connected to a WAL database, as an application with an open connection does: SHARED on
+   * the database and on the shm's DMS byte. So no application's last close removes the WAL, and
+   * none resets the index.
    *
    * @return false if somebody held the database exclusively for as long as {@code patience}
    */

@@ -9,7 +9,9 @@ import java.nio.file.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Rolls back, at start, what an application had written to a database when it or the machine died. */
+/**
+ * Rolls back, at start, what an application had written to a database when it or the machine died.
+ */
 final class HotJournal {
 
   private static final Logger log = LoggerFactory.getLogger(HotJournal.class);

@@ -1,6 +1,5 @@
 package io.litefs.store;
 
-import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import io.litefs.sqlite.DatabaseHeader;
@@ -15,8 +14,8 @@ import java.time.Duration;
 import java.util.Optional;
 
 /**
- * Replaces or creates a database by another one, in one transaction, on the primary. Applications that have it open see the new content with
- * their next transaction.
+ * Replaces or creates a database by another one, in one transaction, on the primary. Applications
+ * that have it open see the new content with their next transaction.
  */
 final class Importer {
 
@@ -35,10 +34,15 @@ final class Importer {
   }
 
   /**
-   * @throws StoreException if the stream holds no complete database, or applications do not let go of the present one
+   * @throws StoreException if the stream holds no complete database, or applications do not let go
+   *     of the present one
    */
   void run(String name, InputStream in) throws IOException {
-    if (name.isEmpty() || name.contains("/") || name.equals(".") || name.equals("..") || name.length() > 200) {
+    if (name.isEmpty()
+        || name.contains("/")
+        || name.equals(".")
+        || name.equals("..")
+        || name.length() > 200) {
       throw new StoreException("\"" + name + "\" cannot be the name of a database");
     }
     boolean isNew = store.find(name) == null;
@@ -74,8 +78,8 @@ final class Importer {
     }
   }
 
-  private void replace(
-      Database database, Path temporary, PosixFile source, DatabaseHeader header) throws IOException {
+  private void replace(Database database, Path temporary, PosixFile source, DatabaseHeader header)
+      throws IOException {
     DatabaseLocks locks =
         new DatabaseLocks(store.keepers(), store.mountPoint().resolve(database.name()));
     boolean wal = database.isWal();
@@ -84,7 +88,11 @@ final class Importer {
       if (existed && !locks.acquireExclusive(wal, PATIENCE)) {
         String holder = locks.blocker(wal).map(Object::toString).orElse("another process");
         throw new StoreException(
-            "cannot import " + database.name() + ": " + holder + " has been using it for 10 s; try again");
+            "cannot import "
+                + database.name()
+                + ": "
+                + holder
+                + " has been using it for 10 s; try again");
       }
       write(database, temporary, source, header);
       if (existed) {
@@ -97,8 +105,8 @@ final class Importer {
     }
   }
 
-  private void write(
-      Database database, Path temporary, PosixFile source, DatabaseHeader header) throws IOException {
+  private void write(Database database, Path temporary, PosixFile source, DatabaseHeader header)
+      throws IOException {
     int pageSize = header.pageSize();
     long pageCount = header.pageCount(source.size());
     database.stable.writeLock().lock();
@@ -155,8 +163,8 @@ final class Importer {
   }
 
   /**
-   * Open connections keep their page cache if the change counter is the one they know, and their schema if the cookie is. So the new
-   * database gets others, as SQLite's own backup does.
+   * Open connections keep their page cache if the change counter is the one they know, and their
+   * schema if the cookie is. So the new database gets others, as SQLite's own backup does.
    */
   private static void makeDistinct(
       PosixFile source, DatabaseHeader header, long pageCount, DatabaseHeader current)
@@ -174,7 +182,10 @@ final class Importer {
     file.pwrite(ByteBuffer.allocateDirect(Integer.BYTES).putInt((int) value).flip(), offset);
   }
 
-  /** Applications' mappings and the kernel's cache get the new content while the locks are still held. */
+  /**
+   * Applications' mappings and the kernel's cache get the new content while the locks are still
+   * held.
+   */
   private void tellKernel(Database database, boolean wal) throws ErrnoException {
     store.kernelCache().invalidate(database.name(), 0, 0);
     if (wal) {

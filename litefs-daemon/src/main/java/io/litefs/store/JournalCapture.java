@@ -4,8 +4,9 @@ import io.litefs.posix.ErrnoException;
 import java.nio.ByteBuffer;
 
 /**
- * What is known of a database's rollback journal: whether its header is valid, so that writes to the database belong to a transaction, and
- * which pages they touched. Guarded by the database's lock.
+ * What is known of a database's rollback journal: whether its header is valid, so that writes to
+ * the database belong to a transaction, and which pages they touched. Guarded by the database's
+ * lock.
  *
  * <p>Source: file format document, section 3 "The Rollback Journal".
  */
@@ -25,7 +26,10 @@ final class JournalCapture {
 
   private boolean databaseSynced;
 
-  /** Whether a valid header is there: a transaction that changes the database is under way, or a crashed one waits for its rollback. */
+  /**
+   * Whether a valid header is there: a transaction that changes the database is under way, or a
+   * crashed one waits for its rollback.
+   */
   boolean isActive() {
     return header.getLong(0) == MAGIC && pageSize() > 0;
   }
@@ -82,7 +86,10 @@ final class JournalCapture {
     databaseSynced = false;
   }
 
-  /** The application synced the database in this transaction: it wants to find the transaction after a power cut. */
+  /**
+   * The application synced the database in this transaction: it wants to find the transaction after
+   * a power cut.
+   */
   void databaseSynced() {
     databaseSynced = true;
   }

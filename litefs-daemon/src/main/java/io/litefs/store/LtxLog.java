@@ -1,11 +1,11 @@
 package io.litefs.store;
 
+import io.litefs.ltx.Checksum;
 import io.litefs.ltx.LtxDecoder;
 import io.litefs.ltx.LtxEncoder;
 import io.litefs.ltx.LtxFileName;
 import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.LtxTrailer;
-import io.litefs.ltx.Checksum;
 import io.litefs.ltx.Pos;
 import io.litefs.ltx.Txid;
 import io.litefs.posix.ErrnoException;
@@ -30,22 +30,26 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The transaction log of one database: the directory {@code ltx/} of LTX files. It is the truth from which the database file
- * and the WAL can be rebuilt.
+ * The transaction log of one database: the directory {@code ltx/} of LTX files. It is the truth
+ * from which the database file and the WAL can be rebuilt.
  *
- * <p>A transaction is in the log once its file is complete under its final name; a file that a crash tore is recognised
- * by its trailer and removed when the log is opened. It is durable once {@link #sync} has returned. Files of one
- * transaction each are found by computing their names, so that the log costs no memory per transaction; only files
- * that span several (snapshots) are remembered.
+ * <p>A transaction is in the log once its file is complete under its final name; a file that a
+ * crash tore is recognised by its trailer and removed when the log is opened. It is durable once
+ * {@link #sync} has returned. Files of one transaction each are found by computing their names, so
+ * that the log costs no memory per transaction; only files that span several (snapshots) are
+ * remembered.
  *
- * <p>{@link #begin}, {@link #append} and {@link #adopt} are called by the one writer of the database, all others by any thread.
+ * <p>{@link #begin}, {@link #append} and {@link #adopt} are called by the one writer of the
+ * database, all others by any thread.
  */
 final class LtxLog {
 
   private static final Logger log = LoggerFactory.getLogger(LtxLog.class);
   private static final int MODE = 0644;
 
-  /** Past this many unsynced files, one syncfs(2) of the filesystem is cheaper than a sync of each. */
+  /**
+   * Past this many unsynced files, one syncfs(2) of the filesystem is cheaper than a sync of each.
+   */
   private static final int MAX_UNSYNCED_OPEN = 16;
 
   private final Path dir;
@@ -76,8 +80,8 @@ final class LtxLog {
   }
 
   /**
-   * Opens the log of a database, made if it does not exist. Incomplete files at its end are removed, leftovers of
-   * receiving too.
+   * Opens the log of a database, made if it does not exist. Incomplete files at its end are
+   * removed, leftovers of receiving too.
    */
   static LtxLog open(Path dir, boolean syncAlways) throws IOException {
     Files.createDirectories(dir);
@@ -117,7 +121,8 @@ final class LtxLog {
     }
     last = found.lastEntry().getValue();
     first = found.lastKey();
-    // The log begins where the unbroken chain that leads to its end begins; older files are of no use.
+    // The log begins where the unbroken chain that leads to its end begins; older files are of no
+    // use.
     for (Map.Entry<Long, Long> entry : found.descendingMap().entrySet()) {
       if (entry.getValue() + 1 >= first || entry.getKey() == first) {
         first = Math.min(first, entry.getKey());
@@ -192,7 +197,9 @@ final class LtxLog {
     return LtxHeader.decode(header, file.toString());
   }
 
-  /** The file that holds the transaction {@code txid} at its beginning; null if the log has none. */
+  /**
+   * The file that holds the transaction {@code txid} at its beginning; null if the log has none.
+   */
   Path fileFrom(long txid) {
     long max;
     synchronized (this) {
@@ -237,12 +244,17 @@ final class LtxLog {
     return byteCount;
   }
 
-  /** Begins the file of the next transaction. Nothing is in the log before {@link Writer#append}. */
+  /**
+   * Begins the file of the next transaction. Nothing is in the log before {@link Writer#append}.
+   */
   Writer begin(LtxHeader header) throws IOException {
     return new Writer(header);
   }
 
-  /** A transaction that is being encoded into its file. Either {@link #append} or {@link #abort} ends it. */
+  /**
+   * A transaction that is being encoded into its file. Either {@link #append} or {@link #abort}
+   * ends it.
+   */
   final class Writer implements WritableByteChannel {
     private final Path path;
     private final PosixFile file;
@@ -272,7 +284,10 @@ final class LtxLog {
       return encoder.finish(postApply);
     }
 
-    /** Makes the finished file part of the log; with durability {@code always} it is on disk when this returns. */
+    /**
+     * Makes the finished file part of the log; with durability {@code always} it is on disk when
+     * this returns.
+     */
     void append() throws IOException {
       if (syncAlways) {
         file.fdatasync();
@@ -421,7 +436,8 @@ final class LtxLog {
   }
 
   /**
-   * Removes files whose last change is before {@code cutoffMillis}, oldest first; the last file stays, since it holds the position.
+   * Removes files whose last change is before {@code cutoffMillis}, oldest first; the last file
+   * stays, since it holds the position.
    *
    * @return how many were removed
    */

@@ -6,11 +6,12 @@ import java.util.ArrayDeque;
 import java.util.Arrays;
 
 /**
- * A sparse table from page number to a non-zero long, outside the Java heap: 8 bytes per page in chunks of 1024 pages.
+ * A sparse table from page number to a non-zero long, outside the Java heap: 8 bytes per page in
+ * chunks of 1024 pages.
  *
- * <p>Serves as the set of page checksums of a database, as the set of pages that a transaction touched, and as the map from
- * page to WAL frame. A table that is cleared keeps its chunks for the next transaction. Not thread-safe: its owner's lock
- * guards it.
+ * <p>Serves as the set of page checksums of a database, as the set of pages that a transaction
+ * touched, and as the map from page to WAL frame. A table that is cleared keeps its chunks for the
+ * next transaction. Not thread-safe: its owner's lock guards it.
  */
 final class PageTable {
 
@@ -22,6 +23,7 @@ final class PageTable {
 
   private ByteBuffer[] chunks = new ByteBuffer[16];
   private final ArrayDeque<ByteBuffer> spare = new ArrayDeque<>();
+
   /** Bounds of the chunks in use; lowest > highest when the table is empty. */
   private int lowest = Integer.MAX_VALUE;
 

@@ -15,7 +15,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A verified LTX file that is to be applied. The pages of a small one are kept in memory; a large one is decoded again when it is applied.
+ * A verified LTX file that is to be applied. The pages of a small one are kept in memory; a large
+ * one is decoded again when it is applied.
  */
 final class ReceivedTransaction {
 
@@ -45,7 +46,12 @@ final class ReceivedTransaction {
   private final List<Page> pages;
 
   private ReceivedTransaction(
-      Path file, LtxHeader header, LtxTrailer trailer, PageTable checksums, List<Page> pages, Boolean saysWal) {
+      Path file,
+      LtxHeader header,
+      LtxTrailer trailer,
+      PageTable checksums,
+      List<Page> pages,
+      Boolean saysWal) {
     this.file = file;
     this.saysWal = saysWal;
     this.checksums = checksums;
@@ -58,7 +64,8 @@ final class ReceivedTransaction {
    * Decodes and verifies a file of the log.
    *
    * @param buffer direct, of the largest page size
-   * @param checksums takes the checksum of each page; belongs to the transaction until the next one is read into it
+   * @param checksums takes the checksum of each page; belongs to the transaction until the next one
+   *     is read into it
    * @throws io.litefs.ltx.LtxException if it is damaged
    */
   static ReceivedTransaction read(Path file, ByteBuffer buffer, PageTable checksums)
@@ -70,12 +77,12 @@ final class ReceivedTransaction {
    * Receives a file: decodes and verifies {@code in} while it is written to {@code file}.
    *
    * @param buffer direct, of the largest page size
-   * @param checksums takes the checksum of each page; belongs to the transaction until the next one is read into it
+   * @param checksums takes the checksum of each page; belongs to the transaction until the next one
+   *     is read into it
    * @throws io.litefs.ltx.LtxException if it is damaged
    */
   static ReceivedTransaction receive(
-      InputStream in, Path file, ByteBuffer buffer, PageTable checksums)
-      throws IOException {
+      InputStream in, Path file, ByteBuffer buffer, PageTable checksums) throws IOException {
     try (FileChannel out =
         FileChannel.open(
             file,

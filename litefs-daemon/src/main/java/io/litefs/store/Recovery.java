@@ -22,14 +22,16 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Brings the log, the WAL and the database file of one database together when the daemon starts, before the mount is there.
+ * Brings the log, the WAL and the database file of one database together when the daemon starts,
+ * before the mount is there.
  *
  * <ol>
  *   <li>A hot journal is rolled back.
- *   <li>Committed transactions of the WAL are copied into the database file, one after the other. Where the database then has the
- *       position's checksum, it is what the log says; transactions beyond that are captured again.
- *   <li>If it never has, the log is played over it, which mends whatever a crash left unfinished; if even that does not lead
- *       to the position, the database is not served.
+ *   <li>Committed transactions of the WAL are copied into the database file, one after the other.
+ *       Where the database then has the position's checksum, it is what the log says; transactions
+ *       beyond that are captured again.
+ *   <li>If it never has, the log is played over it, which mends whatever a crash left unfinished;
+ *       if even that does not lead to the position, the database is not served.
  * </ol>
  *
  * Afterwards there is neither journal nor WAL.
@@ -73,8 +75,7 @@ final class Recovery {
     LtxHeader last = lastHeader();
     if (last.commit() == 0) {
       database.removeFiles();
-      database.recovered(
-          new DatabaseState(pos, last.pageSize(), 0), false, last.timestampMillis());
+      database.recovered(new DatabaseState(pos, last.pageSize(), 0), false, last.timestampMillis());
       return;
     }
     if (files.get(FileKind.DATABASE) == null) {
@@ -83,7 +84,10 @@ final class Recovery {
     rollBackJournal();
     DatabaseState state = new DatabaseState(pos, last.pageSize(), last.commit());
     if (!foldWal(state, last.timestampMillis()) && !matches(state)) {
-      logger.warn("{}: the database file is not at position {}; playing the log over it", database.name(), pos);
+      logger.warn(
+          "{}: the database file is not at position {}; playing the log over it",
+          database.name(),
+          pos);
       playLog(state);
       if (matches(state)) {
         database.recovered(state, database.fileIsWal(), last.timestampMillis());
@@ -103,11 +107,13 @@ final class Recovery {
   }
 
   /**
-   * SQLite does not journal pages of the freelist: a rollback leaves other bytes in them than were there before. The database is sound, but
-   * not the one of its position; that it is, every page of it, becomes the next transaction.
+   * SQLite does not journal pages of the freelist: a rollback leaves other bytes in them than were
+   * there before. The database is sound, but not the one of its position; that it is, every page of
+   * it, becomes the next transaction.
    */
   private void recordRolledBack(DatabaseState state, long timestampMillis) throws IOException {
-    logger.info("{}: free pages changed in the rollback; recording the database anew", database.name());
+    logger.info(
+        "{}: free pages changed in the rollback; recording the database anew", database.name());
     BackingFile file = files.get(FileKind.DATABASE);
     // With no page that counts as known, every page is part of the transaction.
     database.recovered(
@@ -138,7 +144,10 @@ final class Recovery {
     }
   }
 
-  /** A database that has no log: one that was put here by hand, or whose first transaction never ended. */
+  /**
+   * A database that has no log: one that was put here by hand, or whose first transaction never
+   * ended.
+   */
   private void recoverWithoutLog() throws IOException {
     BackingFile file = files.get(FileKind.DATABASE);
     if (file == null) {
@@ -184,9 +193,11 @@ final class Recovery {
   // ------------------------------------------------------------ WAL
 
   /**
-   * Copies the committed transactions of the WAL into the database file, and records those that the log does not have.
+   * Copies the committed transactions of the WAL into the database file, and records those that the
+   * log does not have.
    *
-   * @return whether the database is at the log's position, or beyond it by transactions that are in the log now
+   * @return whether the database is at the log's position, or beyond it by transactions that are in
+   *     the log now
    */
   private boolean foldWal(DatabaseState state, long timestampMillis) throws IOException {
     BackingFile wal = files.get(FileKind.WAL);
@@ -210,8 +221,9 @@ final class Recovery {
     // Page checksums as the file is; then each transaction changes its pages only.
     long pageCount = file.size() / pageSize;
     database.rebuildChecksums(pageSize, pageCount, pgno -> database.readPage(file, pgno, pageSize));
-    boolean found = database.checksumOfPages(state.pageCount()) == state.pos().checksum().value()
-        && pageCount >= state.pageCount();
+    boolean found =
+        database.checksumOfPages(state.pageCount()) == state.pos().checksum().value()
+            && pageCount >= state.pageCount();
     if (found) {
       found(state, timestampMillis);
     }
@@ -278,7 +290,9 @@ final class Recovery {
                     start, end - start, header.salt1(), header.salt2()));
     if (recorded != null) {
       logger.info(
-          "{}: captured transaction {} from the WAL", database.name(), recorded.after().pos().txid());
+          "{}: captured transaction {} from the WAL",
+          database.name(),
+          recorded.after().pos().txid());
       recorded.append();
       database.lock.lock();
       try {

@@ -14,8 +14,9 @@ import org.slf4j.LoggerFactory;
 /**
  * Receives the transactions of one database: each is verified and in the log before it is applied.
  *
- * <p>Applying waits for applications that hold the database. The stream's thread waits {@link #PATIENCE}, then a thread of the database's own
- * takes over and the stream goes on for the others: received transactions wait in the log, on disk, not in memory.
+ * <p>Applying waits for applications that hold the database. The stream's thread waits {@link
+ * #PATIENCE}, then a thread of the database's own takes over and the stream goes on for the others:
+ * received transactions wait in the log, on disk, not in memory.
  */
 final class ReplicaDatabase {
 
@@ -74,7 +75,8 @@ final class ReplicaDatabase {
   private void requireFollows(LtxHeader header) throws StoreException {
     Pos end = received;
     if (!header.isSnapshot()
-        && !(header.minTxid().equals(end.txid().next()) && header.preApply().equals(end.checksum()))) {
+        && !(header.minTxid().equals(end.txid().next())
+            && header.preApply().equals(end.checksum()))) {
       throw new StoreException(
           "%s: received transaction %s on checksum %s, but this node is at %s"
               .formatted(database.name(), header.minTxid(), header.preApply(), end));
@@ -145,7 +147,8 @@ final class ReplicaDatabase {
       file = database.log().fileFrom(1); // a snapshot, which replaced what was before it
     }
     if (file == null) {
-      throw new StoreException("transaction " + database.pos().txid().next() + " is not in the log");
+      throw new StoreException(
+          "transaction " + database.pos().txid().next() + " is not in the log");
     }
     return file;
   }

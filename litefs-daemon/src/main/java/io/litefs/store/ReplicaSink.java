@@ -5,7 +5,6 @@ import io.litefs.replication.ChangeSink;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Map;
@@ -14,7 +13,10 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Feeds a replica's store from the primary's stream. Used by the stream's one thread, as {@link ChangeSink} says. */
+/**
+ * Feeds a replica's store from the primary's stream. Used by the stream's one thread, as {@link
+ * ChangeSink} says.
+ */
 final class ReplicaSink implements ChangeSink, Closeable {
 
   private static final Logger log = LoggerFactory.getLogger(ReplicaSink.class);
@@ -82,7 +84,10 @@ final class ReplicaSink implements ChangeSink, Closeable {
       replica.close();
     }
     Path kept = store.setAside(database);
-    log.warn("the primary has no database {}: it is no longer served here; its files are kept in {}", name, kept);
+    log.warn(
+        "the primary has no database {}: it is no longer served here; its files are kept in {}",
+        name,
+        kept);
   }
 
   @Override

@@ -17,9 +17,10 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
 /**
- * Copies of a whole database as of one position, as an LTX snapshot or as a database file. They are written to a file of the data directory first,
- * so that who receives them, however slowly, holds up nobody; while that is done, transactions in WAL mode go on,
- * checkpoints and transactions with a rollback journal wait.
+ * Copies of a whole database as of one position, as an LTX snapshot or as a database file. They are
+ * written to a file of the data directory first, so that who receives them, however slowly, holds
+ * up nobody; while that is done, transactions in WAL mode go on, checkpoints and transactions with
+ * a rollback journal wait.
  */
 final class Snapshots {
 
@@ -96,7 +97,10 @@ final class Snapshots {
 
   private static FileChannel create(Path file) throws IOException {
     return FileChannel.open(
-        file, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE);
+        file,
+        StandardOpenOption.CREATE,
+        StandardOpenOption.TRUNCATE_EXISTING,
+        StandardOpenOption.WRITE);
   }
 
   private record FileExport(LogFile file) implements Export {

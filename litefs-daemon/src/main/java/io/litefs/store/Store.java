@@ -1,7 +1,7 @@
 package io.litefs.store;
 
-import io.litefs.fuse.KernelCache;
 import io.litefs.fuse.Keepers;
+import io.litefs.fuse.KernelCache;
 import io.litefs.ltx.Pos;
 import io.litefs.ltx.Txid;
 import io.litefs.posix.Errno;
@@ -36,7 +36,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * All databases of a node: the data directory, whether they may be written to, and who wants to hear of their transactions.
+ * All databases of a node: the data directory, whether they may be written to, and who wants to
+ * hear of their transactions.
  *
  * <p>Thread-safe. Databases are independent of each other: none ever waits for another.
  */
@@ -74,7 +75,11 @@ public final class Store implements ChangeSource, Closeable {
   private volatile boolean candidate = true;
 
   private Store(
-      StoreOptions options, KernelCache kernelCache, Keepers keepers, Path mountPoint, FileChannel lockChannel)
+      StoreOptions options,
+      KernelCache kernelCache,
+      Keepers keepers,
+      Path mountPoint,
+      FileChannel lockChannel)
       throws IOException {
     this.options = options;
     this.kernelCache = kernelCache;
@@ -87,7 +92,8 @@ public final class Store implements ChangeSource, Closeable {
   /**
    * Opens a data directory, made if it does not exist, and recovers every database in it.
    *
-   * @param mountPoint where the databases will be mounted; the daemon itself takes SQLite's locks there
+   * @param mountPoint where the databases will be mounted; the daemon itself takes SQLite's locks
+   *     there
    * @throws StoreException if another daemon holds the directory, or it cannot be used
    */
   public static Store open(
@@ -118,7 +124,12 @@ public final class Store implements ChangeSource, Closeable {
               StandardOpenOption.WRITE);
     } catch (IOException e) {
       throw new StoreException(
-          "data directory " + dir + " cannot be used: " + reason(e) + "; make it writable or set data.dir", e);
+          "data directory "
+              + dir
+              + " cannot be used: "
+              + reason(e)
+              + "; make it writable or set data.dir",
+          e);
     }
     FileLock lock;
     try {
@@ -173,7 +184,10 @@ public final class Store implements ChangeSource, Closeable {
   /** Moves a database's directory out of the way, whole. */
   private Path quarantine(Path dir) throws IOException {
     Path target =
-        options.dir().resolve("quarantine").resolve(dir.getFileName() + "-" + System.currentTimeMillis());
+        options
+            .dir()
+            .resolve("quarantine")
+            .resolve(dir.getFileName() + "-" + System.currentTimeMillis());
     Files.createDirectories(target.getParent());
     return Files.move(dir, target);
   }
@@ -219,7 +233,9 @@ public final class Store implements ChangeSource, Closeable {
     return nodeId;
   }
 
-  /** The cluster's id, {@code LFSC} and 16 hex digits; null as long as this node belongs to none. */
+  /**
+   * The cluster's id, {@code LFSC} and 16 hex digits; null as long as this node belongs to none.
+   */
   public String clusterId() {
     return clusterIdFile.get();
   }
@@ -236,7 +252,10 @@ public final class Store implements ChangeSource, Closeable {
     notifyChange();
   }
 
-  /** Refuses applications' writes from now on. {@code candidate} says whether this node can be primary later. */
+  /**
+   * Refuses applications' writes from now on. {@code candidate} says whether this node can be
+   * primary later.
+   */
   public void becomeReplica(boolean candidate) {
     this.candidate = candidate;
     role = Role.REPLICA;
@@ -248,12 +267,17 @@ public final class Store implements ChangeSource, Closeable {
     return role == Role.PRIMARY;
   }
 
-  /** Whether this node may become primary: then applications may open files for writing on a replica. */
+  /**
+   * Whether this node may become primary: then applications may open files for writing on a
+   * replica.
+   */
   public boolean isCandidate() {
     return candidate;
   }
 
-  /** @throws ErrnoException EROFS unless this node is the primary */
+  /**
+   * @throws ErrnoException EROFS unless this node is the primary
+   */
   public void requireWritable(String name) throws ErrnoException {
     if (role != Role.PRIMARY) {
       throw new ErrnoException(Errno.EROFS, name + ": this node is not the primary");
@@ -302,7 +326,8 @@ public final class Store implements ChangeSource, Closeable {
         } catch (ErrnoException e) {
           throw e;
         } catch (IOException e) {
-          throw new ErrnoException(Errno.EIO, "cannot create database " + name + ": " + e.getMessage());
+          throw new ErrnoException(
+              Errno.EIO, "cannot create database " + name + ": " + e.getMessage());
         }
         databases.put(name, existing);
       }
@@ -349,7 +374,10 @@ public final class Store implements ChangeSource, Closeable {
     findOrCreate(to).takeOver(source);
   }
 
-  /** The kernel may remember the names of a database that has just appeared or vanished as they were. */
+  /**
+   * The kernel may remember the names of a database that has just appeared or vanished as they
+   * were.
+   */
   void namesChanged(String name) {
     kernelCache.later(
         () -> {
@@ -370,7 +398,10 @@ public final class Store implements ChangeSource, Closeable {
     return database != null && database.awaitTxid(txid, timeout);
   }
 
-  /** Replaces or creates a database by the SQLite database that {@code in} holds, in one transaction. Primary only. */
+  /**
+   * Replaces or creates a database by the SQLite database that {@code in} holds, in one
+   * transaction. Primary only.
+   */
   public void importDatabase(String name, InputStream in) throws IOException {
     requireWritable(name);
     new Importer(this).run(name, in);
@@ -389,7 +420,10 @@ public final class Store implements ChangeSource, Closeable {
 
   // ------------------------------------------------------------ who listens
 
-  /** Calls {@code listener} with each transaction, in order per database, on the committing thread. It must not block. */
+  /**
+   * Calls {@code listener} with each transaction, in order per database, on the committing thread.
+   * It must not block.
+   */
   public Closeable onTransaction(Consumer<TransactionEvent> listener) {
     transactionListeners.add(listener);
     return () -> transactionListeners.remove(listener);

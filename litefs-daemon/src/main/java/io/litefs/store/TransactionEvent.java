@@ -10,4 +10,9 @@ import io.litefs.ltx.Txid;
  * @param timestampMillis when the transaction was made, ms since the epoch
  */
 public record TransactionEvent(
-    String database, Txid txid, Checksum postApply, int pageSize, long commit, long timestampMillis) {}
+    String database,
+    Txid txid,
+    Checksum postApply,
+    int pageSize,
+    long commit,
+    long timestampMillis) {}

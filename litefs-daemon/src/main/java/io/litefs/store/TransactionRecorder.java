@@ -10,10 +10,12 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 
 /**
- * Turns the pages that a transaction touched into the next file of the log, and keeps the database's checksum: the old checksum of
- * each changed page goes out, the new one comes in, whatever the size of the database.
+ * Turns the pages that a transaction touched into the next file of the log, and keeps the
+ * database's checksum: the old checksum of each changed page goes out, the new one comes in,
+ * whatever the size of the database.
  *
- * <p>Used under the database's lock. Nothing of the database changes before {@link Recorded#accept}.
+ * <p>Used under the database's lock. Nothing of the database changes before {@link
+ * Recorded#accept}.
  */
 final class TransactionRecorder {
 
@@ -26,7 +28,9 @@ final class TransactionRecorder {
     ByteBuffer page(long pgno) throws IOException;
   }
 
-  /** Where the transaction lies in the WAL; {@link #NONE} for one that came by a rollback journal. */
+  /**
+   * Where the transaction lies in the WAL; {@link #NONE} for one that came by a rollback journal.
+   */
   record WalRange(long offset, long size, int salt1, int salt2) {
     static final WalRange NONE = new WalRange(0, 0, 0, 0);
   }
@@ -47,14 +51,20 @@ final class TransactionRecorder {
   }
 
   /**
-   * Encodes the transaction that leads from {@code before} to a database of {@code pageCount} pages of {@code pageSize} bytes.
+   * Encodes the transaction that leads from {@code before} to a database of {@code pageCount} pages
+   * of {@code pageSize} bytes.
    *
-   * @param touched pages that may have changed; pages that are new to the database need not be among them, and if the
-   *     page size is new, every page counts
+   * @param touched pages that may have changed; pages that are new to the database need not be
+   *     among them, and if the page size is new, every page counts
    * @return the finished file, not yet part of the log; null if nothing changed
    */
   Recorded record(
-      DatabaseState before, int pageSize, long pageCount, PageTable touched, PageSource source, WalRange wal)
+      DatabaseState before,
+      int pageSize,
+      long pageCount,
+      PageTable touched,
+      PageSource source,
+      WalRange wal)
       throws IOException {
     boolean whole = pageSize != before.pageSize() || before.pageCount() == 0;
     long oldCount = whole ? 0 : before.pageCount();
@@ -124,8 +134,8 @@ final class TransactionRecorder {
     }
   }
 
-  private LtxLog.Writer begin(Pos before, int pageSize, long pageCount, long timestamp, WalRange wal)
-      throws IOException {
+  private LtxLog.Writer begin(
+      Pos before, int pageSize, long pageCount, long timestamp, WalRange wal) throws IOException {
     Txid txid = before.txid().next();
     return log.begin(
         new LtxHeader(
@@ -144,8 +154,9 @@ final class TransactionRecorder {
   }
 
   /**
-   * A transaction whose file is finished. {@link #abort} gives it up; {@link #append} makes it part of the log, after which {@link #revoke} takes
-   * it back or {@link #accept} makes it the database's.
+   * A transaction whose file is finished. {@link #abort} gives it up; {@link #append} makes it part
+   * of the log, after which {@link #revoke} takes it back or {@link #accept} makes it the
+   * database's.
    */
   final class Recorded {
     private final LtxLog.Writer writer;

@@ -8,8 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * The former content of pages that are being overwritten with neither journal nor WAL, so that the database can be brought back if what is
- * written turns out to be none. Guarded by the database's lock.
+ * The former content of pages that are being overwritten with neither journal nor WAL, so that the
+ * database can be brought back if what is written turns out to be none. Guarded by the database's
+ * lock.
  */
 final class UndoPages {
 
@@ -32,9 +33,7 @@ final class UndoPages {
 
   void save(long pgno, ByteBuffer page) throws ErrnoException {
     if (file == null) {
-      file =
-          PosixFile.open(
-              path, PosixFile.O_RDWR | PosixFile.O_CREAT | PosixFile.O_TRUNC, 0600);
+      file = PosixFile.open(path, PosixFile.O_RDWR | PosixFile.O_CREAT | PosixFile.O_TRUNC, 0600);
       end = 1; // 0 would say "not saved" in the table
     }
     int length = page.remaining();

@@ -9,13 +9,15 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 
 /**
- * Follows the application's writes to the WAL and turns each transaction into a file of the log, before the last piece of its commit frame
- * reaches the WAL: a transaction that cannot be logged is never complete in the WAL either.
+ * Follows the application's writes to the WAL and turns each transaction into a file of the log,
+ * before the last piece of its commit frame reaches the WAL: a transaction that cannot be logged is
+ * never complete in the WAL either.
  *
- * <p>SQLite writes a frame in pieces (header, page), writes again over frames of an unfinished transaction whose
- * cache spilled, and then rewrites the frame headers with new checksums, the commit frame's last. So all that is remembered is
- * where the committed part ends; whenever a write touches a commit frame that is then complete, the frames from there on are read
- * and their chain of checksums decides.
+ * <p>SQLite writes a frame in pieces (header, page), writes again over frames of an unfinished
+ * transaction whose cache spilled, and then rewrites the frame headers with new checksums, the
+ * commit frame's last. So all that is remembered is where the committed part ends; whenever a write
+ * touches a commit frame that is then complete, the frames from there on are read and their chain
+ * of checksums decides.
  *
  * <p>Guarded by the database's lock. Source: the WAL-mode file format document, section 4.
  */
@@ -46,7 +48,10 @@ final class WalCapture {
   /** Whether frames were written that the file was not synced after. */
   private boolean unsynced;
 
-  /** Pages of captured frames that the application has begun to overwrite: nobody ever saw them, so the next transaction restores them. */
+  /**
+   * Pages of captured frames that the application has begun to overwrite: nobody ever saw them, so
+   * the next transaction restores them.
+   */
   private final PageTable overwritten = new PageTable();
 
   private final PageTable frames = new PageTable();
@@ -58,7 +63,9 @@ final class WalCapture {
     this.database = database;
   }
 
-  /** Whether there is a WAL with a valid header: writes to the database file are checkpoints then. */
+  /**
+   * Whether there is a WAL with a valid header: writes to the database file are checkpoints then.
+   */
   boolean isActive() {
     return header != null;
   }
@@ -78,7 +85,10 @@ final class WalCapture {
     }
   }
 
-  /** A checkpoint must not overwrite pages of the database whose frames, or whose transactions in the log, a power cut could still take away. */
+  /**
+   * A checkpoint must not overwrite pages of the database whose frames, or whose transactions in
+   * the log, a power cut could still take away.
+   */
   void beforeCheckpointWrite(BackingFile wal) throws ErrnoException {
     if (unsynced) {
       database.log().sync();
@@ -150,7 +160,10 @@ final class WalCapture {
    */
   private record Captured(TransactionRecorder.Recorded recorded, long end, WalChecksum checksum) {}
 
-  /** Looks for a commit frame that this write completes, and records its transaction; null if there is none. */
+  /**
+   * Looks for a commit frame that this write completes, and records its transaction; null if there
+   * is none.
+   */
   private Captured capture(BackingFile wal, ByteBuffer from, long offset) throws IOException {
     int frameBytes = frameBytes();
     long writeEnd = offset + from.remaining();
@@ -169,7 +182,10 @@ final class WalCapture {
     return commitEnd == 0 ? null : captureThrough(wal, commitEnd);
   }
 
-  /** Records the transaction from the committed end to {@code end}; null if its frames are no valid chain (yet). */
+  /**
+   * Records the transaction from the committed end to {@code end}; null if its frames are no valid
+   * chain (yet).
+   */
   private Captured captureThrough(BackingFile wal, long end) throws IOException {
     reader.window(committedEnd, end);
     frames.clear();
@@ -215,7 +231,10 @@ final class WalCapture {
                 committedEnd, end - committedEnd, header.salt1(), header.salt2()));
   }
 
-  /** Pages that the transaction in hand did not write: their version in the WAL's committed part, or in the database. */
+  /**
+   * Pages that the transaction in hand did not write: their version in the WAL's committed part, or
+   * in the database.
+   */
   private final class OlderPages {
     private final BackingFile wal;
     private final int pageSize;
@@ -252,8 +271,9 @@ final class WalCapture {
   }
 
   /**
-   * The application writes over frames of a captured transaction: its writer died before it published the transaction, so no connection ever
-   * saw it. What it changed is restored by the next one.
+   * The application writes over frames of a captured transaction: its writer died before it
+   * published the transaction, so no connection ever saw it. What it changed is restored by the
+   * next one.
    */
   private void takeBack(BackingFile wal, long offset) throws ErrnoException {
     int frameBytes = frameBytes();
@@ -272,9 +292,14 @@ final class WalCapture {
     committedEnd = boundary;
   }
 
-  /** Reads the WAL as it will be once the write in hand is done. Slices are valid until the next call. */
+  /**
+   * Reads the WAL as it will be once the write in hand is done. Slices are valid until the next
+   * call.
+   */
   private static final class FrameReader {
-    /** Grows to what transactions need, up to {@link #WINDOW_BYTES}: there may be many databases. */
+    /**
+     * Grows to what transactions need, up to {@link #WINDOW_BYTES}: there may be many databases.
+     */
     private ByteBuffer window = ByteBuffer.allocateDirect(0);
 
     private ByteBuffer scratch = ByteBuffer.allocateDirect(0);
@@ -299,7 +324,9 @@ final class WalCapture {
       if (end - start <= WINDOW_BYTES) {
         int length = (int) (end - start);
         if (window.capacity() < length) {
-          window = ByteBuffer.allocateDirect(Math.max(MIN_WINDOW_BYTES, Integer.highestOneBit(length) * 2));
+          window =
+              ByteBuffer.allocateDirect(
+                  Math.max(MIN_WINDOW_BYTES, Integer.highestOneBit(length) * 2));
         }
         read(window.clear().limit((int) (end - start)), start);
         windowStart = start;

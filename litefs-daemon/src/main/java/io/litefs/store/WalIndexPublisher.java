@@ -9,15 +9,18 @@ import java.nio.ByteBuffer;
 import java.security.SecureRandom;
 
 /**
- * Tells the connections of a WAL database, through the wal-index, that the database file has changed and that the WAL is empty: each drops its
- * page cache with its next transaction. To be used under all of SQLite's WAL locks.
+ * Tells the connections of a WAL database, through the wal-index, that the database file has
+ * changed and that the WAL is empty: each drops its page cache with its next transaction. To be
+ * used under all of SQLite's WAL locks.
  *
- * <p>The shm is mapped by applications, never by the daemon: bytes go to the backing file and, by a store, into the kernel's page cache, where
- * every mapping sees them at once.
+ * <p>The shm is mapped by applications, never by the daemon: bytes go to the backing file and, by a
+ * store, into the kernel's page cache, where every mapping sees them at once.
  */
 final class WalIndexPublisher {
 
-  /** Of the first block: both headers and {@code nBackfill}, which nobody else changes on a replica. */
+  /**
+   * Of the first block: both headers and {@code nBackfill}, which nobody else changes on a replica.
+   */
   static final int OWNED_BYTES = WalIndex.CHECKPOINT_INFO + Integer.BYTES;
 
   private final Database database;
@@ -29,7 +32,10 @@ final class WalIndexPublisher {
     this.database = database;
   }
 
-  /** Publishes an empty WAL over a database of {@code pageCount} pages. From now on the header is the daemon's. */
+  /**
+   * Publishes an empty WAL over a database of {@code pageCount} pages. From now on the header is
+   * the daemon's.
+   */
   void publishEmptyWal(int pageSize, long pageCount) throws ErrnoException {
     BackingFile shm = database.file(FileKind.SHM);
     if (shm == null) {

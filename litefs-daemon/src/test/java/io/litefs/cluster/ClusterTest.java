@@ -28,8 +28,7 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(30)
 class ClusterTest {
 
-  private static final PrimaryInfo PRIMARY =
-      new PrimaryInfo("one", URI.create("http://one:20202"));
+  private static final PrimaryInfo PRIMARY = new PrimaryInfo("one", URI.create("http://one:20202"));
   private static final Instant START = Instant.parse("2026-01-02T03:04:05Z");
 
   private final FakeStore store = new FakeStore();
@@ -114,7 +113,9 @@ class ClusterTest {
     listener.disconnected(new IOException("reset"));
     assertThat(cluster.primaryHostname()).isNull();
     listener.connected(7, null);
-    assertThat(changes).extracting(RoleState::role).containsExactly(Role.REPLICA, Role.SEARCHING, Role.REPLICA);
+    assertThat(changes)
+        .extracting(RoleState::role)
+        .containsExactly(Role.REPLICA, Role.SEARCHING, Role.REPLICA);
     assertThat(kernel.entries).containsExactly(".primary", ".primary", ".primary");
   }
 
@@ -132,7 +133,8 @@ class ClusterTest {
     ReplicaListener listener = replica();
     assertThatThrownBy(() -> listener.connected(7, "LFSC0000000000000002"))
         .isInstanceOf(StreamRefusedException.class)
-        .hasMessageContainingAll("LFSC0000000000000001", "LFSC0000000000000002", PRIMARY.advertiseUrl().toString());
+        .hasMessageContainingAll(
+            "LFSC0000000000000001", "LFSC0000000000000002", PRIMARY.advertiseUrl().toString());
     assertThat(cluster.state().role()).isEqualTo(Role.SEARCHING);
   }
 

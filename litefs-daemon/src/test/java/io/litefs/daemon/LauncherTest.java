@@ -14,7 +14,9 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The launcher script as it is installed, with a Java runtime that only tells how it was called. */
+/**
+ * The launcher script as it is installed, with a Java runtime that only tells how it was called.
+ */
 class LauncherTest {
 
   private static final Path LAUNCHER = Path.of("..", "litefs");
@@ -56,7 +58,9 @@ class LauncherTest {
     Files.createDirectories(home.resolve("bin"));
     Files.createDirectories(home.resolve("lib"));
     Files.writeString(home.resolve("lib/modules"), "modules");
-    Files.writeString(home.resolve("release"), "IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"" + version + "\"\nOS_NAME=\"Linux\"\n");
+    Files.writeString(
+        home.resolve("release"),
+        "IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"" + version + "\"\nOS_NAME=\"Linux\"\n");
     Path java = Files.writeString(home.resolve("bin/java"), JAVA);
     Files.setPosixFilePermissions(java, PosixFilePermissions.fromString("rwxr-xr-x"));
     return home;
@@ -127,7 +131,9 @@ class LauncherTest {
     Result result = run("version");
     assertThat(result.exitCode()).isZero();
     assertThat(result.err()).isEmpty();
-    assertThat(result.out()).endsWith("version").noneMatch(word -> word.startsWith("-XX:SharedArchiveFile"));
+    assertThat(result.out())
+        .endsWith("version")
+        .noneMatch(word -> word.startsWith("-XX:SharedArchiveFile"));
   }
 
   @Test
@@ -169,6 +175,7 @@ class LauncherTest {
   @Test
   void optionsForTheJvmMayBeAdded() throws Exception {
     environment.put("LITEFS_JAVA_OPTS", "-Xmx1g -Dx=y");
-    assertThat(run("version").out()).containsSubsequence("-Xmx96m", "-Xmx1g", "-Dx=y", "io.litefs.daemon.Main");
+    assertThat(run("version").out())
+        .containsSubsequence("-Xmx96m", "-Xmx1g", "-Dx=y", "io.litefs.daemon.Main");
   }
 }

@@ -13,7 +13,8 @@ import org.junit.jupiter.api.Test;
 
 class LayoutTest {
 
-  private static ILoggingEvent event(Level level, Throwable thrown, String message, Object... arguments) {
+  private static ILoggingEvent event(
+      Level level, Throwable thrown, String message, Object... arguments) {
     Logger logger = new LoggerContext().getLogger("io.litefs.x");
     LoggingEvent event = new LoggingEvent("", logger, level, message, thrown, arguments);
     event.setInstant(Instant.parse("2026-01-02T03:04:05Z"));
@@ -33,7 +34,9 @@ class LayoutTest {
     IOException thrown = new IOException("disk full");
     assertThat(new TextLayout(false, false).doLayout(event(Level.WARN, thrown, "cannot sync")))
         .isEqualTo("WARN  cannot sync: disk full\n");
-    assertThat(new TextLayout(false, false).doLayout(event(Level.WARN, new IllegalStateException(), "odd")))
+    assertThat(
+            new TextLayout(false, false)
+                .doLayout(event(Level.WARN, new IllegalStateException(), "odd")))
         .isEqualTo("WARN  odd: java.lang.IllegalStateException\n");
     assertThat(new TextLayout(false, true).doLayout(event(Level.WARN, thrown, "cannot sync")))
         .contains("java.io.IOException: disk full", "\tat io.litefs");
@@ -41,7 +44,9 @@ class LayoutTest {
 
   @Test
   void jsonIsOneObjectALine() {
-    assertThat(new JsonLayout(true, false).doLayout(event(Level.WARN, new IOException("a\tb"), "say \"x\"\n")))
+    assertThat(
+            new JsonLayout(true, false)
+                .doLayout(event(Level.WARN, new IOException("a\tb"), "say \"x\"\n")))
         .isEqualTo(
             "{\"time\":\"2026-01-02T03:04:05.000Z\",\"level\":\"WARN\",\"logger\":\"io.litefs.x\","
                 + "\"msg\":\"say \\\"x\\\"\\n\",\"error\":\"a\\tb\"}\n");

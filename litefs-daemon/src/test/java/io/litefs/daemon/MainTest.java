@@ -62,7 +62,8 @@ class MainTest {
   void mountHelpNamesTheOptionsOfTheOriginal() {
     run("mount", "--help");
     assertThat(out())
-        .contains("-config", "-no-expand-env", "-skip-unmount", "-fuse.debug", "-debug", "-tracing");
+        .contains(
+            "-config", "-no-expand-env", "-skip-unmount", "-fuse.debug", "-debug", "-tracing");
   }
 
   @Test
@@ -108,7 +109,8 @@ class MainTest {
   @Test
   void aNodeThatIsNotThereIsNamed(@TempDir Path dir) {
     Path file = dir.resolve("copy.db");
-    assertThat(run("export", "-name", "x.db", "-url", "http://127.0.0.1:1", file.toString())).isEqualTo(1);
+    assertThat(run("export", "-name", "x.db", "-url", "http://127.0.0.1:1", file.toString()))
+        .isEqualTo(1);
     assertOneErrorLine("http://127.0.0.1:1", "connection refused", "litefs mount");
     assertThat(dir).isEmptyDirectory();
   }
@@ -121,7 +123,8 @@ class MainTest {
 
   @Test
   void stackTracesAreForDebugOnly(@TempDir Path dir) {
-    assertThat(run("import", "--debug", "-name", "x.db", dir.resolve("absent").toString())).isEqualTo(1);
+    assertThat(run("import", "--debug", "-name", "x.db", dir.resolve("absent").toString()))
+        .isEqualTo(1);
     assertThat(err()).contains("NoSuchFileException", "\tat ");
   }
 }

@@ -22,7 +22,11 @@ class MountCommandTest {
   @TempDir Path dir;
 
   private static MountCommand parse(String... args) {
-    return new CommandLine(new MountCommand(null, false, List.of())).parseArgs(args).commandSpec().userObject() instanceof MountCommand c
+    return new CommandLine(new MountCommand(null, false, List.of()))
+                .parseArgs(args)
+                .commandSpec()
+                .userObject()
+            instanceof MountCommand c
         ? c
         : null;
   }
@@ -35,8 +39,10 @@ class MountCommandTest {
   @ValueSource(strings = {"-config", "--config"})
   void theConfigurationMayBeNamedWithOneDashOrTwo(String option) throws Exception {
     Path file = config("fuse: {dir: /somewhere}\nlease: {type: static}\n");
-    assertThat(parse(option, file.toString()).load(Map.of()).fuse().dir()).isEqualTo(Path.of("/somewhere"));
-    assertThat(parse(option + "=" + file).load(Map.of()).fuse().dir()).isEqualTo(Path.of("/somewhere"));
+    assertThat(parse(option, file.toString()).load(Map.of()).fuse().dir())
+        .isEqualTo(Path.of("/somewhere"));
+    assertThat(parse(option + "=" + file).load(Map.of()).fuse().dir())
+        .isEqualTo(Path.of("/somewhere"));
   }
 
   @Test
@@ -58,7 +64,8 @@ class MountCommandTest {
   @Test
   void aDirectoryOverridesThatOfTheConfiguration() throws Exception {
     Path file = config("fuse: {dir: /somewhere}\ndata: {dir: /data}\nlease: {type: static}\n");
-    LitefsConfig config = parse("-config", file.toString(), dir.resolve("mnt").toString()).load(Map.of());
+    LitefsConfig config =
+        parse("-config", file.toString(), dir.resolve("mnt").toString()).load(Map.of());
     assertThat(config.fuse().dir()).isEqualTo(dir.resolve("mnt"));
     assertThat(config.data().dir()).isEqualTo(Path.of("/data"));
   }
@@ -66,8 +73,13 @@ class MountCommandTest {
   @Test
   void variablesAreExpandedUnlessToldOtherwise() throws Exception {
     Path file = config("fuse: {dir: /mnt/$NAME}\nlease: {type: static}\n");
-    assertThat(parse("-config", file.toString()).load(Map.of("NAME", "x")).fuse().dir()).isEqualTo(Path.of("/mnt/x"));
-    assertThat(parse("-no-expand-env", "-config", file.toString()).load(Map.of("NAME", "x")).fuse().dir())
+    assertThat(parse("-config", file.toString()).load(Map.of("NAME", "x")).fuse().dir())
+        .isEqualTo(Path.of("/mnt/x"));
+    assertThat(
+            parse("-no-expand-env", "-config", file.toString())
+                .load(Map.of("NAME", "x"))
+                .fuse()
+                .dir())
         .isEqualTo(Path.of("/mnt/$NAME"));
   }
 
@@ -81,26 +93,39 @@ class MountCommandTest {
 
   @Test
   void theCommandAfterTheDashesReplacesExec() throws Exception {
-    LitefsConfig config = parse("-config", config("exec: one\nlease: {type: static}\n").toString()).load(Map.of());
-    assertThat(new MountCommand(null, true, List.of("two", "a b")).commands(config)).containsExactly(List.of("two", "a b"));
-    assertThat(new MountCommand(null, false, List.of()).commands(config)).containsExactly(List.of("one"));
-    assertThatThrownBy(() -> new MountCommand(null, true, List.of()).commands(config)).hasMessageContaining("no command after '--'");
+    LitefsConfig config =
+        parse("-config", config("exec: one\nlease: {type: static}\n").toString()).load(Map.of());
+    assertThat(new MountCommand(null, true, List.of("two", "a b")).commands(config))
+        .containsExactly(List.of("two", "a b"));
+    assertThat(new MountCommand(null, false, List.of()).commands(config))
+        .containsExactly(List.of("one"));
+    assertThatThrownBy(() -> new MountCommand(null, true, List.of()).commands(config))
+        .hasMessageContaining("no command after '--'");
   }
 
   @Test
   void commandsForCandidatesRunOnCandidatesOnly() throws Exception {
     String exec = "exec:\n  - cmd: \"migrate 'my db'\"\n    if-candidate: true\n  - cmd: app\n";
-    LitefsConfig candidate = parse("-config", config(exec + "lease: {type: static}\n").toString()).load(Map.of());
-    assertThat(parse().commands(candidate)).containsExactly(List.of("migrate", "my db"), List.of("app"));
+    LitefsConfig candidate =
+        parse("-config", config(exec + "lease: {type: static}\n").toString()).load(Map.of());
+    assertThat(parse().commands(candidate))
+        .containsExactly(List.of("migrate", "my db"), List.of("app"));
     LitefsConfig other =
-        parse("-config", config(exec + "lease: {type: static, candidate: false, advertise-url: 'http://p:1'}\n").toString())
+        parse(
+                "-config",
+                config(
+                        exec
+                            + "lease: {type: static, candidate: false, advertise-url: 'http://p:1'}\n")
+                    .toString())
             .load(Map.of());
     assertThat(parse().commands(other)).containsExactly(List.of("app"));
   }
 
   @Test
   void aCommandWithAnOpenQuoteIsRefused() throws Exception {
-    LitefsConfig config = parse("-config", config("exec: \"app 'x\"\nlease: {type: static}\n").toString()).load(Map.of());
+    LitefsConfig config =
+        parse("-config", config("exec: \"app 'x\"\nlease: {type: static}\n").toString())
+            .load(Map.of());
     assertThatThrownBy(() -> parse().commands(config)).hasMessageContainingAll("app 'x", "quote");
   }
 
@@ -114,6 +139,8 @@ class MountCommandTest {
       })
   void whatThisVersionLacksIsRefusedRatherThanIgnored(String yaml) throws Exception {
     LitefsConfig config = parse("-config", config(yaml).toString()).load(Map.of());
-    assertThatThrownBy(() -> Unavailable.refuse(config)).isInstanceOf(CommandException.class).hasMessageContaining("not part of version");
+    assertThatThrownBy(() -> Unavailable.refuse(config))
+        .isInstanceOf(CommandException.class)
+        .hasMessageContaining("not part of version");
   }
 }

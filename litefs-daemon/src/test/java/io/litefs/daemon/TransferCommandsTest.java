@@ -65,7 +65,8 @@ class TransferCommandsTest {
   private int run(String command, Path file) {
     PrintStream stream = new PrintStream(err, true, StandardCharsets.UTF_8);
     String url = "http://127.0.0.1:" + node.getAddress().getPort() + "/";
-    return new Main(stream, stream, () -> null).run(command, "-name", "a b.db", "-url", url, file.toString());
+    return new Main(stream, stream, () -> null)
+        .run(command, "-name", "a b.db", "-url", url, file.toString());
   }
 
   private String err() {
@@ -134,7 +135,9 @@ class TransferCommandsTest {
 
   @Test
   void aReplicaIsNotSentAnything() throws IOException {
-    on("/info", text(200, "{\"isPrimary\":false,\"path\":\"/m\",\"primary\":{\"hostname\":\"one\"}}"));
+    on(
+        "/info",
+        text(200, "{\"isPrimary\":false,\"path\":\"/m\",\"primary\":{\"hostname\":\"one\"}}"));
     Path file = Files.writeString(dir.resolve("a.db"), "content");
     assertThat(run("import", file)).isEqualTo(1);
     assertThat(err()).contains("not the primary, one is", "-url");
@@ -146,7 +149,8 @@ class TransferCommandsTest {
     on("/import", text(500, "a b.db: the file is no SQLite database\n"));
     Path file = Files.writeString(dir.resolve("a.db"), "content");
     assertThat(run("import", file)).isEqualTo(1);
-    assertThat(err()).isEqualTo("litefs: cannot import 'a b.db': a b.db: the file is no SQLite database\n");
+    assertThat(err())
+        .isEqualTo("litefs: cannot import 'a b.db': a b.db: the file is no SQLite database\n");
   }
 
   @Test

@@ -3,7 +3,10 @@ package io.litefs.fuse;
 import io.litefs.posix.PosixFile;
 import java.nio.file.Path;
 
-/** Opens a file of its own mount in the ordinary way, to show what comes of it when it is killed. Arguments: mount point, data directory. */
+/**
+ * Opens a file of its own mount in the ordinary way, to show what comes of it when it is killed.
+ * Arguments: mount point, data directory.
+ */
 public final class CarelessDaemon {
 
   private CarelessDaemon() {}
@@ -13,7 +16,12 @@ public final class CarelessDaemon {
     Path mountPoint = Path.of(arguments[0]);
     Path data = Path.of(arguments[1]);
     try (Mount mount =
-            Mount.mount(mountPoint, new DirectoryFileSystem(data), new KernelCacheNotifier(), keepers, new MountOptions(true, data));
+            Mount.mount(
+                mountPoint,
+                new DirectoryFileSystem(data),
+                new KernelCacheNotifier(),
+                keepers,
+                new MountOptions(true, data));
         PosixFile held = PosixFile.open(mount.path().resolve("db"), PosixFile.O_RDWR, 0)) {
       System.out.println("holding " + held);
       while (System.in.read() >= 0) {

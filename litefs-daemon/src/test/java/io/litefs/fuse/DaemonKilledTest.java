@@ -10,7 +10,10 @@ import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
-/** A daemon that is killed is gone, whatever it was doing with its own mount, and the next one can take its place. */
+/**
+ * A daemon that is killed is gone, whatever it was doing with its own mount, and the next one can
+ * take its place.
+ */
 class DaemonKilledTest extends MountFixture {
 
   @Test
@@ -30,7 +33,8 @@ class DaemonKilledTest extends MountFixture {
     FileChannel application = open("db");
     application.lock(0, 1, false);
     daemon.tell("lock db WRITE 0 1 60000");
-    Await.until("the keeper waits in the kernel", SOON, () -> isSomebodyWaitingForALock(file("db")));
+    Await.until(
+        "the keeper waits in the kernel", SOON, () -> isSomebodyWaitingForALock(file("db")));
     assertThat(endsWithinASecond(daemon.process)).isTrue();
     assertThatThrownBy(application::close).hasMessageContaining("not connected");
   }
@@ -53,7 +57,8 @@ class DaemonKilledTest extends MountFixture {
     assertThat(firstLine(client)).isEqualTo("ready");
     assertThat(daemon.ask("storm db 64")).isEqualTo("ok");
     long before = daemon.askNumber("total");
-    Await.until("the client reads and writes", SOON, () -> daemon.askNumber("total") > before + 1000);
+    Await.until(
+        "the client reads and writes", SOON, () -> daemon.askNumber("total") > before + 1000);
     assertThat(endsWithinASecond(daemon.process)).isTrue();
   }
 
@@ -80,10 +85,15 @@ class DaemonKilledTest extends MountFixture {
   void endsWhileItWaitsToStoreIntoAPageThatIsBeingRead() throws Exception {
     given("stuck", 1, 4096);
     MountedDaemon.Control daemon = mount();
-    Process reader = track(new ProcessBuilder("cat", file("stuck").toString()).redirectErrorStream(true).start());
+    Process reader =
+        track(
+            new ProcessBuilder("cat", file("stuck").toString()).redirectErrorStream(true).start());
     Await.until("the read is in progress", SOON, () -> daemon.askNumber("slow-waiting") == 1);
     daemon.ask("storm stuck 1");
-    Await.until("the backing file is written, the store follows", SOON, () -> Files.readAllBytes(data.resolve("stuck"))[0] == 0);
+    Await.until(
+        "the backing file is written, the store follows",
+        SOON,
+        () -> Files.readAllBytes(data.resolve("stuck"))[0] == 0);
     assertThat(endsWithinASecond(daemon.process)).isTrue();
     assertThat(reader.waitFor()).isNotZero();
   }
@@ -106,7 +116,8 @@ class DaemonKilledTest extends MountFixture {
   @Test
   void isFreedByTheNextOneIfItHangs() throws Exception {
     given("db", 1, 4096);
-    // A daemon as one must not build it: it has its mount's file open in the table that /dev/fuse is in.
+    // A daemon as one must not build it: it has its mount's file open in the table that /dev/fuse
+    // is in.
     Process careless = java(CarelessDaemon.class, mountPoint.toString(), data.toString());
     assertThat(firstLine(careless)).startsWith("holding");
     assertThat(endsWithinASecond(careless)).as("or else keepers are needed no more").isFalse();
@@ -120,7 +131,11 @@ class DaemonKilledTest extends MountFixture {
 
   private boolean isSomebodyWaitingForALock(Path file) throws IOException {
     // device and inode as in "2: -> OFDLCK ADVISORY WRITE -1 00:2e:2 0 0"
-    String locked = ":%02x:%d ".formatted(MountTable.at(mountPoint).orElseThrow().device(), (long) Files.getAttribute(file, "unix:ino"));
+    String locked =
+        ":%02x:%d "
+            .formatted(
+                MountTable.at(mountPoint).orElseThrow().device(),
+                (long) Files.getAttribute(file, "unix:ino"));
     return Files.readAllLines(Path.of("/proc/locks")).stream()
         .anyMatch(line -> line.contains("->") && line.contains(locked));
   }

@@ -15,8 +15,9 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * Passes everything on to a directory. Names decide on special behaviour: {@code direct*} and {@code *-journal} are not cached, {@code explode*} throws when it is read,
- * {@code slow*} waits for {@link #slowMayGo} in fsync, {@code stuck*} in read.
+ * Passes everything on to a directory. Names decide on special behaviour: {@code direct*} and
+ * {@code *-journal} are not cached, {@code explode*} throws when it is read, {@code slow*} waits
+ * for {@link #slowMayGo} in fsync, {@code stuck*} in read.
  */
 final class DirectoryFileSystem implements FileSystem {
 
@@ -43,7 +44,8 @@ final class DirectoryFileSystem implements FileSystem {
     latestPid = request.pid();
     int exclusive = request.exclusive() ? PosixFile.O_EXCL : 0;
     Path path = directory.resolve(name);
-    return new Handle(path, PosixFile.open(path, PosixFile.O_RDWR | PosixFile.O_CREAT | exclusive, mode));
+    return new Handle(
+        path, PosixFile.open(path, PosixFile.O_RDWR | PosixFile.O_CREAT | exclusive, mode));
   }
 
   @Override
@@ -59,7 +61,8 @@ final class DirectoryFileSystem implements FileSystem {
   @Override
   public void rename(String from, String to, OpenRequest request) throws ErrnoException {
     try {
-      Files.move(directory.resolve(from), directory.resolve(to), StandardCopyOption.REPLACE_EXISTING);
+      Files.move(
+          directory.resolve(from), directory.resolve(to), StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
       throw new ErrnoException(Errno.EIO, from, e);
     }
@@ -84,7 +87,8 @@ final class DirectoryFileSystem implements FileSystem {
     @Override
     public FileAttributes attributes() throws ErrnoException {
       try {
-        return new FileAttributes(Files.size(path), 0644, Files.getLastModifiedTime(path).toMillis());
+        return new FileAttributes(
+            Files.size(path), 0644, Files.getLastModifiedTime(path).toMillis());
       } catch (IOException e) {
         throw new ErrnoException(Errno.ENOENT, path.toString(), e);
       }
@@ -115,7 +119,9 @@ final class DirectoryFileSystem implements FileSystem {
 
     @Override
     public CachePolicy cachePolicy() {
-      return name.startsWith("direct") || name.endsWith("-journal") ? CachePolicy.DIRECT : CachePolicy.KEEP;
+      return name.startsWith("direct") || name.endsWith("-journal")
+          ? CachePolicy.DIRECT
+          : CachePolicy.KEEP;
     }
 
     @Override

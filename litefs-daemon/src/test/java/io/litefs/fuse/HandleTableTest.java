@@ -35,7 +35,9 @@ class HandleTableTest {
   @Test
   void refusesNumbersThatItDidNotGive() {
     for (long number : new long[] {0, -1, 1, 64, 65, Long.MAX_VALUE}) {
-      assertThatThrownBy(() -> handles.get(number)).isInstanceOf(ErrnoException.class).hasMessageContaining("EBADF");
+      assertThatThrownBy(() -> handles.get(number))
+          .isInstanceOf(ErrnoException.class)
+          .hasMessageContaining("EBADF");
     }
   }
 

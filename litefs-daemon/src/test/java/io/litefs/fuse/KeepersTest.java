@@ -23,7 +23,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Locks of keepers on an ordinary file; they are the same on a mount, since the kernel keeps them. */
+/**
+ * Locks of keepers on an ordinary file; they are the same on a mount, since the kernel keeps them.
+ */
 @Timeout(60)
 class KeepersTest {
 
@@ -86,7 +88,8 @@ class KeepersTest {
         KeeperFile second = open()) {
       assertThat(first.tryLock(LockType.WRITE, 0, 1)).isTrue();
       assertThat(second.tryLock(LockType.WRITE, 0, 1)).isFalse();
-      assertThat(second.holder(LockType.WRITE, 0, 1)).hasValueSatisfying(holder -> assertThat(holder.pid()).isEqualTo(-1));
+      assertThat(second.holder(LockType.WRITE, 0, 1))
+          .hasValueSatisfying(holder -> assertThat(holder.pid()).isEqualTo(-1));
       assertThat(second.holder(LockType.WRITE, 1, 1)).isEmpty();
       first.unlock(0, 1);
       assertThat(second.tryLock(LockType.WRITE, 0, 1)).isTrue();
@@ -131,7 +134,9 @@ class KeepersTest {
       assertThat(keepers.threads()).isEqualTo(threads);
       assertThat(somebodyWaits()).isFalse();
       first.unlock(0, 1);
-      assertThat(third.tryLock(LockType.WRITE, 0, 1)).as("second has not got it after all").isTrue();
+      assertThat(third.tryLock(LockType.WRITE, 0, 1))
+          .as("second has not got it after all")
+          .isTrue();
     }
   }
 
@@ -142,7 +147,8 @@ class KeepersTest {
         KeeperFile third = open()) {
       for (int i = 0; i < 300; i++) {
         first.tryLock(LockType.WRITE, 0, 1);
-        FutureTask<Boolean> waiting = inBackground(() -> second.lock(LockType.WRITE, 0, 1, Duration.ofNanos(300_000)));
+        FutureTask<Boolean> waiting =
+            inBackground(() -> second.lock(LockType.WRITE, 0, 1, Duration.ofNanos(300_000)));
         long begin = System.nanoTime();
         while (System.nanoTime() - begin < 200_000 + i * 1000) {
           Thread.onSpinWait();
@@ -183,7 +189,9 @@ class KeepersTest {
       FutureTask<Boolean> waiting = inBackground(() -> second.lock(LockType.WRITE, 0, 1, SOON));
       Await.until("it waits in the kernel", SOON, this::somebodyWaits);
       second.close();
-      assertThatThrownBy(waiting::get).hasRootCauseInstanceOf(ErrnoException.class).hasMessageContaining("EBADF");
+      assertThatThrownBy(waiting::get)
+          .hasRootCauseInstanceOf(ErrnoException.class)
+          .hasMessageContaining("EBADF");
       assertThatThrownBy(second::size).hasMessageContaining("EBADF");
     }
   }
@@ -197,7 +205,8 @@ class KeepersTest {
       FutureTask<Boolean> stillInterrupted =
           new FutureTask<>(
               () -> {
-                assertThatThrownBy(() -> second.lock(LockType.WRITE, 0, 1)).hasMessageContaining("EINTR");
+                assertThatThrownBy(() -> second.lock(LockType.WRITE, 0, 1))
+                    .hasMessageContaining("EINTR");
                 return Thread.currentThread().isInterrupted();
               });
       waiter[0] = new Thread(stillInterrupted);
@@ -212,7 +221,8 @@ class KeepersTest {
   @Test
   void errorsHaveTheirErrno() {
     assertThatThrownBy(() -> keepers.open(directory.resolve("absent"), PosixFile.O_RDWR, 0))
-        .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(Errno.ENOENT));
+        .isInstanceOfSatisfying(
+            ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(Errno.ENOENT));
   }
 
   @Test

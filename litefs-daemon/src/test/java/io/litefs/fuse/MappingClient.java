@@ -12,8 +12,9 @@ import jnr.ffi.LibraryLoader;
 import jnr.ffi.types.off_t;
 
 /**
- * An application that never stops reading a mapping of a file, changing it, writing it back and having the kernel drop it: arguments are the file and the number
- * of its pages. Says {@code ready} when it has begun. Its accesses fault once the mount is gone, which ends it.
+ * An application that never stops reading a mapping of a file, changing it, writing it back and
+ * having the kernel drop it: arguments are the file and the number of its pages. Says {@code ready}
+ * when it has begun. Its accesses fault once the mount is gone, which ends it.
  */
 public final class MappingClient {
 
@@ -34,7 +35,8 @@ public final class MappingClient {
     int pages = Integer.parseInt(arguments[1]);
     Advice libc = LibraryLoader.create(Advice.class).load("libc.so.6");
     int fd = libc.open(path.toString(), O_RDWR);
-    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+    try (FileChannel channel =
+        FileChannel.open(path, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
       MappedByteBuffer map = channel.map(MapMode.READ_WRITE, 0, 4096L * pages);
       System.out.println("ready");
       for (int i = 0; true; i++) {

@@ -65,7 +65,8 @@ class MountCacheTest extends MountFixture {
       assertThat(read(channel, 0, 4096)).containsOnly(1);
       daemon.ask("write direct 0 2 4096");
       assertThat(read(channel, 0, 4096)).containsOnly(2);
-      assertThatThrownBy(() -> channel.map(MapMode.READ_WRITE, 0, 4096)).isInstanceOf(IOException.class);
+      assertThatThrownBy(() -> channel.map(MapMode.READ_WRITE, 0, 4096))
+          .isInstanceOf(IOException.class);
     }
   }
 
@@ -107,7 +108,10 @@ class MountCacheTest extends MountFixture {
 
       assertThat(Files.getAttribute(file("db"), "unix:ino")).isNotEqualTo(oldInode);
       assertThat(Files.readAllBytes(file("db"))).hasSize(4096).containsOnly(2);
-      assertThat(read(old, 0, 3 * 4096)).as("the old file, for who has it open").hasSize(3 * 4096).containsOnly(1);
+      assertThat(read(old, 0, 3 * 4096))
+          .as("the old file, for who has it open")
+          .hasSize(3 * 4096)
+          .containsOnly(1);
     }
   }
 
@@ -117,7 +121,9 @@ class MountCacheTest extends MountFixture {
     MountedDaemon.Control daemon = mount();
     Object inode = Files.getAttribute(file("db"), "unix:ino");
     daemon.ask("entry db");
-    assertThat(Files.getAttribute(file("db"), "unix:ino")).as("another inode would not share its locks").isEqualTo(inode);
+    assertThat(Files.getAttribute(file("db"), "unix:ino"))
+        .as("another inode would not share its locks")
+        .isEqualTo(inode);
   }
 
   @Test
@@ -128,7 +134,8 @@ class MountCacheTest extends MountFixture {
       MappedByteBuffer map = channel.map(MapMode.READ_ONLY, 0, 2 * 4096);
       assertThat(map.get(5000)).isEqualTo((byte) 1);
       assertThat(daemon.ask("store db 4000 7 2000")).isEqualTo("ok");
-      assertThat(new byte[] {map.get(3999), map.get(4000), map.get(5999), map.get(6000)}).containsExactly(1, 7, 7, 1);
+      assertThat(new byte[] {map.get(3999), map.get(4000), map.get(5999), map.get(6000)})
+          .containsExactly(1, 7, 7, 1);
       assertThat(read(channel, 4000, 2000)).containsOnly(7);
     }
   }
@@ -203,7 +210,8 @@ class MountCacheTest extends MountFixture {
   void aSizeLearntWithANameIsNotTrusted() throws Exception {
     given("db-wal", 1, 100);
     MountedDaemon.Control daemon = mount();
-    // Opening looks the name up but needs no size; a store can come between the reply and the kernel's taking note of it.
+    // Opening looks the name up but needs no size; a store can come between the reply and the
+    // kernel's taking note of it.
     try (FileChannel channel = open("db-wal")) {
       daemon.ask("truncate db-wal 200");
       assertThat(channel.size()).isEqualTo(200);

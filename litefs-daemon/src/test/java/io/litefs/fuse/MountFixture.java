@@ -24,8 +24,13 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Timeout;
 
-/** A mount point, a data directory, and the processes that a test starts on them; all gone afterwards, however the test ends. */
-@Timeout(value = 90, threadMode = Timeout.ThreadMode.SEPARATE_THREAD) // a mount that hangs would hang the build
+/**
+ * A mount point, a data directory, and the processes that a test starts on them; all gone
+ * afterwards, however the test ends.
+ */
+@Timeout(
+    value = 90,
+    threadMode = Timeout.ThreadMode.SEPARATE_THREAD) // a mount that hangs would hang the build
 abstract class MountFixture {
 
   static final Duration SOON = Duration.ofSeconds(20);
@@ -38,10 +43,15 @@ abstract class MountFixture {
 
   @BeforeEach
   void makeDirectories() throws IOException {
-    assumeTrue(Files.isWritable(Path.of("/dev/fuse")) && Syscalls.CALLS.geteuid() == 0, "needs /dev/fuse and root");
+    assumeTrue(
+        Files.isWritable(Path.of("/dev/fuse")) && Syscalls.CALLS.geteuid() == 0,
+        "needs /dev/fuse and root");
     // In memory where possible: these tests are not about the disk.
     Path shm = Path.of("/dev/shm");
-    home = Files.isWritable(shm) ? Files.createTempDirectory(shm, "litefs-fuse") : Files.createTempDirectory("litefs-fuse");
+    home =
+        Files.isWritable(shm)
+            ? Files.createTempDirectory(shm, "litefs-fuse")
+            : Files.createTempDirectory("litefs-fuse");
     mountPoint = home.resolve("mount");
     data = Files.createDirectory(home.resolve("data"));
   }
@@ -54,7 +64,9 @@ abstract class MountFixture {
     if (mountPoint == null) {
       return;
     }
-    for (Optional<MountTable.Entry> mount = MountTable.at(mountPoint); mount.isPresent(); mount = MountTable.at(mountPoint)) {
+    for (Optional<MountTable.Entry> mount = MountTable.at(mountPoint);
+        mount.isPresent();
+        mount = MountTable.at(mountPoint)) {
       // A daemon that hangs ends with this.
       Syscalls.CALLS.umount2(mountPoint.toString(), Syscalls.MNT_FORCE);
       Syscalls.CALLS.umount2(mountPoint.toString(), Syscalls.MNT_DETACH);
@@ -93,7 +105,9 @@ abstract class MountFixture {
   }
 
   static String firstLine(Process process) throws IOException {
-    return new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8)).readLine();
+    return new BufferedReader(
+            new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))
+        .readLine();
   }
 
   /** Kills with SIGKILL. */
@@ -113,7 +127,10 @@ abstract class MountFixture {
 
   FileChannel open(String name, OpenOption... options) throws IOException {
     return FileChannel.open(
-        file(name), options.length == 0 ? new OpenOption[] {StandardOpenOption.READ, StandardOpenOption.WRITE} : options);
+        file(name),
+        options.length == 0
+            ? new OpenOption[] {StandardOpenOption.READ, StandardOpenOption.WRITE}
+            : options);
   }
 
   static byte[] read(FileChannel channel, long offset, int length) throws IOException {

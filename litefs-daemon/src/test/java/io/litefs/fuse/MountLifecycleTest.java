@@ -20,7 +20,9 @@ class MountLifecycleTest extends MountFixture {
     MountedDaemon.Control daemon = mount();
     daemon.ask("unmount");
     // The second time, so that loading classes on a busy machine is not what is measured.
-    assertThat(daemon.askNumber("mount")).as("ms; jnr-fuse's own mount waits 2000").isLessThan(1000);
+    assertThat(daemon.askNumber("mount"))
+        .as("ms; jnr-fuse's own mount waits 2000")
+        .isLessThan(1000);
     assertThat(Files.readAllBytes(file("db"))).containsOnly(1);
   }
 
@@ -50,7 +52,9 @@ class MountLifecycleTest extends MountFixture {
 
   @Test
   void mountsBehindASymbolicLinkAndOnNamesWithSpaces() throws Exception {
-    Path link = Files.createSymbolicLink(mountPoint.resolveSibling("link"), mountPoint.resolveSibling("with space"));
+    Path link =
+        Files.createSymbolicLink(
+            mountPoint.resolveSibling("link"), mountPoint.resolveSibling("with space"));
     Path real = mountPoint.resolveSibling("with space");
     mountPoint = link;
     MountedDaemon.Control daemon = mount();
@@ -153,7 +157,8 @@ class MountLifecycleTest extends MountFixture {
   @Test
   void survivesAnUnmountFromOutside() throws Exception {
     MountedDaemon.Control daemon = mount();
-    assertThat(new ProcessBuilder("umount", mountPoint.toString()).inheritIO().start().waitFor()).isZero();
+    assertThat(new ProcessBuilder("umount", mountPoint.toString()).inheritIO().start().waitFor())
+        .isZero();
     Await.until("the loop ends", SOON, () -> daemon.askNumber("threads") == 0);
     assertThat(daemon.askNumber("unmount")).isLessThan(1000);
   }
@@ -172,7 +177,11 @@ class MountLifecycleTest extends MountFixture {
   @Test
   void refusesAMountPointThatAnotherFilesystemUses() throws Exception {
     Files.createDirectory(mountPoint);
-    assertThat(new ProcessBuilder("mount", "-t", "tmpfs", "somename", mountPoint.toString()).start().waitFor()).isZero();
+    assertThat(
+            new ProcessBuilder("mount", "-t", "tmpfs", "somename", mountPoint.toString())
+                .start()
+                .waitFor())
+        .isZero();
     assertThat(start().greeting).startsWith("REFUSED").contains("type tmpfs (somename)");
   }
 

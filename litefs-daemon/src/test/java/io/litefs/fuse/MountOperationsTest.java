@@ -53,7 +53,11 @@ class MountOperationsTest extends MountFixture {
     given("a", 1, 1000);
     mount();
     try (FileChannel channel =
-        FileChannel.open(file("a"), StandardOpenOption.WRITE, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING)) {
+        FileChannel.open(
+            file("a"),
+            StandardOpenOption.WRITE,
+            StandardOpenOption.CREATE,
+            StandardOpenOption.TRUNCATE_EXISTING)) {
       assertThat(channel.size()).isZero();
     }
     assertThat(Files.size(data.resolve("a"))).isZero();
@@ -64,7 +68,8 @@ class MountOperationsTest extends MountFixture {
     MountedDaemon.Control daemon = mount();
     assertThat(Files.exists(file("a"))).isFalse();
     daemon.ask("write a 0 1 1000"); // the kernel still thinks that there is none
-    try (FileChannel channel = open("a", StandardOpenOption.READ, StandardOpenOption.WRITE, StandardOpenOption.CREATE)) {
+    try (FileChannel channel =
+        open("a", StandardOpenOption.READ, StandardOpenOption.WRITE, StandardOpenOption.CREATE)) {
       assertThat(channel.size()).isEqualTo(1000);
       assertThat(read(channel, 0, 1000)).containsOnly(1);
     }
@@ -74,7 +79,8 @@ class MountOperationsTest extends MountFixture {
   void filesAreTruncatedByPathAndByHandle() throws Exception {
     given("a", 1, 1000);
     mount();
-    assertThat(new ProcessBuilder("truncate", "-s", "500", file("a").toString()).start().waitFor()).isZero();
+    assertThat(new ProcessBuilder("truncate", "-s", "500", file("a").toString()).start().waitFor())
+        .isZero();
     assertThat(Files.size(data.resolve("a"))).isEqualTo(500);
     try (FileChannel channel = open("a")) {
       channel.truncate(100);
@@ -87,7 +93,9 @@ class MountOperationsTest extends MountFixture {
     given("explode", 1, 4096);
     MountedDaemon.Control daemon = mount();
     try (FileChannel channel = open("explode")) {
-      assertThatThrownBy(() -> read(channel, 0, 4096)).isInstanceOf(IOException.class).hasMessageContaining("Input/output error");
+      assertThatThrownBy(() -> read(channel, 0, 4096))
+          .isInstanceOf(IOException.class)
+          .hasMessageContaining("Input/output error");
     }
     assertThat(daemon.ask("total")).as("it lives").isNotNull();
   }
@@ -96,9 +104,13 @@ class MountOperationsTest extends MountFixture {
   void directoriesAndLinksAreRefused() throws Exception {
     given("a", 1, 10);
     mount();
-    assertThatThrownBy(() -> Files.createDirectory(file("d"))).isInstanceOf(FileSystemException.class).hasMessageContaining("not permitted");
-    assertThatThrownBy(() -> Files.createSymbolicLink(file("s"), Path.of("a"))).isInstanceOf(FileSystemException.class);
-    assertThatThrownBy(() -> Files.createLink(file("l"), file("a"))).isInstanceOf(FileSystemException.class);
+    assertThatThrownBy(() -> Files.createDirectory(file("d")))
+        .isInstanceOf(FileSystemException.class)
+        .hasMessageContaining("not permitted");
+    assertThatThrownBy(() -> Files.createSymbolicLink(file("s"), Path.of("a")))
+        .isInstanceOf(FileSystemException.class);
+    assertThatThrownBy(() -> Files.createLink(file("l"), file("a")))
+        .isInstanceOf(FileSystemException.class);
     assertThat(new ProcessBuilder("mkfifo", file("p").toString()).start().waitFor()).isNotZero();
     assertThat(list()).containsExactly("a");
   }
@@ -110,20 +122,25 @@ class MountOperationsTest extends MountFixture {
     Files.setPosixFilePermissions(file("a"), PosixFilePermissions.fromString("rwxrwxrwx"));
     Files.setAttribute(file("a"), "unix:uid", 12);
     Files.setLastModifiedTime(file("a"), java.nio.file.attribute.FileTime.fromMillis(1000));
-    assertThat(Files.getPosixFilePermissions(file("a"))).isEqualTo(PosixFilePermissions.fromString("rw-r--r--"));
+    assertThat(Files.getPosixFilePermissions(file("a")))
+        .isEqualTo(PosixFilePermissions.fromString("rw-r--r--"));
   }
 
   @Test
   void freeSpaceIsThatOfTheDataDirectory() throws Exception {
     mount();
-    assertThat(Files.getFileStore(file("")).getTotalSpace()).isEqualTo(Files.getFileStore(data).getTotalSpace());
+    assertThat(Files.getFileStore(file("")).getTotalSpace())
+        .isEqualTo(Files.getFileStore(data).getTotalSpace());
   }
 
   @Test
   void spaceCannotBeReserved() throws Exception {
     mount();
     Files.write(file("a"), filled(1, 10));
-    Process fallocate = new ProcessBuilder("fallocate", "-l", "1000", file("a").toString()).redirectErrorStream(true).start();
+    Process fallocate =
+        new ProcessBuilder("fallocate", "-l", "1000", file("a").toString())
+            .redirectErrorStream(true)
+            .start();
     assertThat(new String(fallocate.getInputStream().readAllBytes())).contains("not supported");
   }
 
@@ -146,7 +163,10 @@ class MountOperationsTest extends MountFixture {
       assertThat(channel.size()).isEqualTo(50);
 
       Files.write(file("a"), filled(3, 10));
-      assertThat(Files.readAllBytes(file("a"))).as("a new file of the same name").hasSize(10).containsOnly(3);
+      assertThat(Files.readAllBytes(file("a")))
+          .as("a new file of the same name")
+          .hasSize(10)
+          .containsOnly(3);
       assertThat(read(channel, 0, 100)).hasSize(50).containsOnly(1);
     }
     assertThat(daemon.ask("handles")).isEqualTo("0");
@@ -209,13 +229,16 @@ class MountOperationsTest extends MountFixture {
     daemon.ask("collect");
     assertThat(daemon.ask("handles")).isEqualTo("0");
     Await.until("the kernel has forgotten them", SOON, () -> daemon.askNumber("nodes") < 100);
-    assertThat(residentKilobytes(daemon) - before).as("growth in KiB; 100 bytes each would be 4883").isLessThan(3_000);
+    assertThat(residentKilobytes(daemon) - before)
+        .as("growth in KiB; 100 bytes each would be 4883")
+        .isLessThan(3_000);
   }
 
   private void createAndUnlink(int times) throws Exception {
     ByteBuffer header = ByteBuffer.allocateDirect(28);
     for (int i = 0; i < times; i++) {
-      try (PosixFile file = PosixFile.open(file("db-journal"), PosixFile.O_RDWR | PosixFile.O_CREAT, 0644)) {
+      try (PosixFile file =
+          PosixFile.open(file("db-journal"), PosixFile.O_RDWR | PosixFile.O_CREAT, 0644)) {
         if (i % 100 == 0) {
           file.pwrite(header.rewind(), 0);
         }
@@ -225,7 +248,8 @@ class MountOperationsTest extends MountFixture {
   }
 
   private static long residentKilobytes(MountedDaemon.Control daemon) throws IOException {
-    for (String line : Files.readAllLines(Path.of("/proc", Long.toString(daemon.process.pid()), "status"))) {
+    for (String line :
+        Files.readAllLines(Path.of("/proc", Long.toString(daemon.process.pid()), "status"))) {
       if (line.startsWith("VmRSS:")) {
         return Long.parseLong(line.replaceAll("\\D", ""));
       }

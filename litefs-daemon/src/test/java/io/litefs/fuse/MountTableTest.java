@@ -24,7 +24,8 @@ class MountTableTest {
 
   @Test
   void findsTheUppermostMount() throws Exception {
-    assertThat(MountTable.at(Path.of("/proc"))).hasValueSatisfying(entry -> assertThat(entry.type()).isEqualTo("proc"));
+    assertThat(MountTable.at(Path.of("/proc")))
+        .hasValueSatisfying(entry -> assertThat(entry.type()).isEqualTo("proc"));
     assertThat(MountTable.at(Path.of("/proc/self"))).isEmpty();
   }
 }

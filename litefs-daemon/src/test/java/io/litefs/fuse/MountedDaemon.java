@@ -19,8 +19,9 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * A process that mounts a {@link DirectoryFileSystem} and does what it is told: run with {@link #main} in the child, used through {@link Control} by the
- * test. Arguments: mount point, data directory. Commands and their answers are single lines, see {@link #execute}.
+ * A process that mounts a {@link DirectoryFileSystem} and does what it is told: run with {@link
+ * #main} in the child, used through {@link Control} by the test. Arguments: mount point, data
+ * directory. Commands and their answers are single lines, see {@link #execute}.
  */
 public final class MountedDaemon {
 
@@ -52,7 +53,8 @@ public final class MountedDaemon {
     }
     Runtime.getRuntime().addShutdownHook(new Thread(() -> daemon.mount.unmount()));
     answers.println("MOUNTED " + (System.nanoTime() - begin) / 1_000_000);
-    BufferedReader commands = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    BufferedReader commands =
+        new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     for (String line = commands.readLine(); line != null; line = commands.readLine()) {
       String answer;
       try {
@@ -103,7 +105,12 @@ public final class MountedDaemon {
         return "ok";
       case "trylock": // name READ|WRITE start length
         return Boolean.toString(
-            opened.get(words[1]).tryLock(LockType.valueOf(words[2]), Long.parseLong(words[3]), Long.parseLong(words[4])));
+            opened
+                .get(words[1])
+                .tryLock(
+                    LockType.valueOf(words[2]),
+                    Long.parseLong(words[3]),
+                    Long.parseLong(words[4])));
       case "lock": // name READ|WRITE start length millis
         return Boolean.toString(
             opened
@@ -115,7 +122,10 @@ public final class MountedDaemon {
                     Duration.ofMillis(Long.parseLong(words[5]))));
       case "holder": // name READ|WRITE start length
         Optional<LockHolder> holder =
-            opened.get(words[1]).holder(LockType.valueOf(words[2]), Long.parseLong(words[3]), Long.parseLong(words[4]));
+            opened
+                .get(words[1])
+                .holder(
+                    LockType.valueOf(words[2]), Long.parseLong(words[3]), Long.parseLong(words[4]));
         return holder.map(found -> found.pid() + " " + found.command()).orElse("none");
       case "busy-keepers": // name
         for (int i = 0; i < 4; i++) {
@@ -162,7 +172,8 @@ public final class MountedDaemon {
     byte[] content = new byte[Integer.parseInt(words[4])];
     Arrays.fill(content, (byte) Integer.parseInt(words[3]));
     ByteBuffer bytes = ByteBuffer.allocateDirect(content.length).put(content).flip();
-    try (PosixFile file = PosixFile.open(data.resolve(words[1]), PosixFile.O_RDWR | PosixFile.O_CREAT, 0644)) {
+    try (PosixFile file =
+        PosixFile.open(data.resolve(words[1]), PosixFile.O_RDWR | PosixFile.O_CREAT, 0644)) {
       file.pwrite(bytes, Long.parseLong(words[2]));
     }
     return bytes.flip();
@@ -219,7 +230,9 @@ public final class MountedDaemon {
 
     private Control(Process process) throws IOException {
       this.process = process;
-      answers = new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
+      answers =
+          new BufferedReader(
+              new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
       commands = new PrintStream(process.getOutputStream(), true, StandardCharsets.UTF_8);
       greeting = nextAnswer();
     }
@@ -233,7 +246,12 @@ public final class MountedDaemon {
     static Process java(Class<?> main, String... arguments) throws IOException {
       List<String> command = new ArrayList<>();
       command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-      Collections.addAll(command, "-XX:+UseSerialGC", "-Xmx64m", "-XX:TieredStopAtLevel=1", "--enable-native-access=ALL-UNNAMED");
+      Collections.addAll(
+          command,
+          "-XX:+UseSerialGC",
+          "-Xmx64m",
+          "-XX:TieredStopAtLevel=1",
+          "--enable-native-access=ALL-UNNAMED");
       Collections.addAll(command, "-cp", System.getProperty("java.class.path"), main.getName());
       Collections.addAll(command, arguments);
       return new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
@@ -260,7 +278,8 @@ public final class MountedDaemon {
     /** Log lines that share the standard output begin with the time. */
     String nextAnswer() throws IOException {
       String line = answers.readLine();
-      while (line != null && line.matches("\\d\\d:\\d\\d:\\d\\d.*|\\s+at .*|[a-z.]+Exception.*|Caused by.*")) {
+      while (line != null
+          && line.matches("\\d\\d:\\d\\d:\\d\\d.*|\\s+at .*|[a-z.]+Exception.*|Caused by.*")) {
         line = answers.readLine();
       }
       if (line == null) {

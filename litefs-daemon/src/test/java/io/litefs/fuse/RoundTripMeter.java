@@ -7,8 +7,9 @@ import java.nio.file.Path;
 import java.util.Arrays;
 
 /**
- * Measures what a request costs, from another process than the mount's: {@code RoundTripMeter FILE} with a file in a mount of {@link DirectoryFileSystem}
- * whose name begins with {@code direct}, or in any directory for comparison. Prints medians in us.
+ * Measures what a request costs, from another process than the mount's: {@code RoundTripMeter FILE}
+ * with a file in a mount of {@link DirectoryFileSystem} whose name begins with {@code direct}, or
+ * in any directory for comparison. Prints medians in us.
  */
 public final class RoundTripMeter {
 

@@ -13,7 +13,8 @@ class FileNameTest {
 
   @Test
   void suffixMakesACompanionOfAnExistingDatabase() {
-    assertThat(parse("a.db-wal", "a.db")).isEqualTo(new FileName("a.db-wal", FileName.Kind.WAL, "a.db"));
+    assertThat(parse("a.db-wal", "a.db"))
+        .isEqualTo(new FileName("a.db-wal", FileName.Kind.WAL, "a.db"));
     assertThat(parse("a.db-journal", "a.db").kind()).isEqualTo(FileName.Kind.JOURNAL);
     assertThat(parse("a.db-shm", "a.db").kind()).isEqualTo(FileName.Kind.SHM);
     assertThat(parse("a.db-pos", "a.db").kind()).isEqualTo(FileName.Kind.POSITION);
@@ -32,7 +33,8 @@ class FileNameTest {
 
   @Test
   void companionOfADatabaseThatIsNamedLikeACompanion() {
-    assertThat(parse("a-wal-wal", "a-wal")).isEqualTo(new FileName("a-wal-wal", FileName.Kind.WAL, "a-wal"));
+    assertThat(parse("a-wal-wal", "a-wal"))
+        .isEqualTo(new FileName("a-wal-wal", FileName.Kind.WAL, "a-wal"));
   }
 
   @Test

@@ -60,18 +60,24 @@ class PosixFileTest {
   @Test
   void refusesHeapBuffers() throws Exception {
     try (PosixFile file = create("a")) {
-      assertThatThrownBy(() -> file.pread(ByteBuffer.allocate(10), 0)).isInstanceOf(IllegalArgumentException.class);
+      assertThatThrownBy(() -> file.pread(ByteBuffer.allocate(10), 0))
+          .isInstanceOf(IllegalArgumentException.class);
     }
   }
 
   @Test
   void tellsWhyAFileCannotBeOpened() throws Exception {
-    assertErrno(Errno.ENOENT, () -> PosixFile.open(directory.resolve("absent"), PosixFile.O_RDONLY, 0));
+    assertErrno(
+        Errno.ENOENT, () -> PosixFile.open(directory.resolve("absent"), PosixFile.O_RDONLY, 0));
     assertErrno(Errno.EISDIR, () -> PosixFile.open(directory, PosixFile.O_RDWR, 0));
     create("there").close();
     assertErrno(
         Errno.EEXIST,
-        () -> PosixFile.open(directory.resolve("there"), PosixFile.O_RDWR | PosixFile.O_CREAT | PosixFile.O_EXCL, 0600));
+        () ->
+            PosixFile.open(
+                directory.resolve("there"),
+                PosixFile.O_RDWR | PosixFile.O_CREAT | PosixFile.O_EXCL,
+                0600));
   }
 
   @Test
@@ -189,7 +195,9 @@ class PosixFileTest {
 
   private static void assertErrno(int errno, ThrowingCallable call) {
     assertThatThrownBy(call)
-        .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(Errno.name(e.errno())).isEqualTo(Errno.name(errno)));
+        .isInstanceOfSatisfying(
+            ErrnoException.class,
+            e -> assertThat(Errno.name(e.errno())).isEqualTo(Errno.name(errno)));
   }
 
   private static void run(String... command) throws Exception {

@@ -46,7 +46,12 @@ final class StoreFixture implements AutoCloseable {
     store =
         Store.open(
             new StoreOptions(
-                dir, true, Durability.APPLICATION, Duration.ofMinutes(10), Duration.ofMinutes(1), false),
+                dir,
+                true,
+                Durability.APPLICATION,
+                Duration.ofMinutes(10),
+                Duration.ofMinutes(1),
+                false),
             NO_KERNEL,
             null,
             dir.resolve("no-mount"));

@@ -24,7 +24,10 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Databases that arrive, change and go by plain file operations, import and replication, without a mount. */
+/**
+ * Databases that arrive, change and go by plain file operations, import and replication, without a
+ * mount.
+ */
 class StoreTest {
 
   @TempDir Path temp;
@@ -36,8 +39,7 @@ class StoreTest {
   void makeADatabase() throws Exception {
     primary = new StoreFixture(temp.resolve("primary"));
     source = temp.resolve("source.db");
-    execute(
-        source, "CREATE TABLE t(b BLOB)", "INSERT INTO t VALUES (randomblob(50000))");
+    execute(source, "CREATE TABLE t(b BLOB)", "INSERT INTO t VALUES (randomblob(50000))");
     content = Files.readAllBytes(source);
   }
 
@@ -197,7 +199,8 @@ class StoreTest {
     Path file = primary.file("bad.db", "database");
     assertThat(bad.pos().txid()).isEqualTo(new Txid(1));
     primary.close();
-    // A page that no file of the log holds differs: the log's only file is replaced by one that has no pages.
+    // A page that no file of the log holds differs: the log's only file is replaced by one that has
+    // no pages.
     Files.delete(primary.file("bad.db", "ltx/0000000000000001-0000000000000001.ltx"));
     LtxLog log = LtxLog.open(primary.file("bad.db", "ltx"), false);
     LtxLog.Writer writer =

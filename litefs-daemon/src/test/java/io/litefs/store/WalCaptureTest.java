@@ -128,8 +128,7 @@ class WalCaptureTest {
     io.litefs.sqlite.WalHeader header =
         io.litefs.sqlite.WalHeader.parse(java.nio.ByteBuffer.wrap(bytes));
     java.nio.ByteBuffer frame = java.nio.ByteBuffer.wrap(padded, bytes.length, FRAME).slice();
-    io.litefs.sqlite.WalChecksum last =
-        io.litefs.sqlite.WalFrameHeader.parse(frame).checksum();
+    io.litefs.sqlite.WalChecksum last = io.litefs.sqlite.WalFrameHeader.parse(frame).checksum();
     io.litefs.sqlite.WalChecksum next =
         last.update(header.checksumOrder(), frame, 0, 8)
             .update(header.checksumOrder(), frame, Wal.FRAME_HEADER_SIZE, PAGE);
@@ -145,7 +144,8 @@ class WalCaptureTest {
     byte[] seen = writtenWal();
     replay(seen, 0);
     byte[] unseen;
-    // Another copy of the same database and WAL, on which the transaction that will be lost is made.
+    // Another copy of the same database and WAL, on which the transaction that will be lost is
+    // made.
     Path copy = temp.resolve("copy.db");
     Files.copy(original, copy);
     Files.copy(temp.resolve("original.db-wal"), temp.resolve("copy.db-wal"));

@@ -187,8 +187,7 @@ public final class Crc64 {
     return (s << 56) ^ (s << 40) ^ (s << 32);
   }
 
-  private static long join(
-      long a, long b, long c, long d, long e, long f, long g, long h) {
+  private static long join(long a, long b, long c, long d, long e, long f, long g, long h) {
     long s = step(a) ^ b;
     s = step(s) ^ c;
     s = step(s) ^ d;

@@ -49,8 +49,7 @@ final class FileChecksum {
   long page(long pgno, ByteBuffer page) {
     long crc = Crc64.update(0, page);
     state = shift.append(state, crc);
-    return PageChecksum.ofState(
-        shift.append(Crc64.updateInt(Crc64.INITIAL, (int) pgno), crc));
+    return PageChecksum.ofState(shift.append(Crc64.updateInt(Crc64.INITIAL, (int) pgno), crc));
   }
 
   Checksum value() {

@@ -175,13 +175,11 @@ public final class LtxCompactor {
     written = pgno;
   }
 
-  private LtxTrailer finish(List<? extends LtxReader> readers, boolean checked)
-      throws IOException {
+  private LtxTrailer finish(List<? extends LtxReader> readers, boolean checked) throws IOException {
     for (int i = 1; i < readers.size(); i++) {
       LtxReader before = readers.get(i - 1);
       LtxReader reader = readers.get(i);
-      LtxVerifier.checkChecksums(
-          before.header(), before.trailer(), reader.header(), reader.file());
+      LtxVerifier.checkChecksums(before.header(), before.trailer(), reader.header(), reader.file());
     }
     LtxReader newest = readers.get(readers.size() - 1);
     Checksum postApply = checked ? newest.trailer().postApply() : Checksum.ZERO;

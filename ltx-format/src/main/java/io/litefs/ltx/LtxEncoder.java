@@ -52,8 +52,7 @@ public final class LtxEncoder implements LtxWriter {
     this.out = new LtxOutput(out, buffers.channel);
     header.encode(buffers.channel);
     checksum.header(buffers.channel, 0);
-    this.sink =
-        header.compressed() ? new Lz4FrameSink(this.out, buffers) : new PlainSink(this.out);
+    this.sink = header.compressed() ? new Lz4FrameSink(this.out, buffers) : new PlainSink(this.out);
   }
 
   @Override

@@ -144,8 +144,7 @@ final class LtxInput {
     refuse("post-apply checksum", start, pages.refusal(trailer.postApply()));
     checksum.putLong(trailer.postApply().value());
     if (!trailer.file().equals(checksum.value())) {
-      refuse(
-          "file checksum", start + 8, trailer.file() + ", but the file has " + checksum.value());
+      refuse("file checksum", start + 8, trailer.file() + ", but the file has " + checksum.value());
     }
     if (!atEnd()) {
       refuse("trailer", offset(), "bytes follow it");

@@ -9,8 +9,8 @@ public sealed interface LtxWriter permits LtxEncoder, Ltx3Encoder {
   /**
    * Adds a page.
    *
-   * @param pgno above that of the page before, not above the header's commit, not the lock page;
-   *     in a snapshot the next one
+   * @param pgno above that of the page before, not above the header's commit, not the lock page; in
+   *     a snapshot the next one
    * @param page exactly one page from position to limit, heap or direct; moved to its limit
    * @return the page's checksum, {@link PageChecksum#of}, which comes for free here
    * @throws IllegalArgumentException if the page may not come now or has another size

@@ -2,7 +2,6 @@ package io.litefs.ltx;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 
 /**
  * Writes one LZ4 frame of independent blocks of 64 KiB.

@@ -50,9 +50,7 @@ final class PageRun {
   String refusal(Checksum postApply) {
     long expected = Checksum.FLAG | checksums;
     if (!header.hasDatabaseChecksums()) {
-      return postApply.value() == 0
-          ? null
-          : postApply + ", but the flags say that there is none";
+      return postApply.value() == 0 ? null : postApply + ", but the flags say that there is none";
     }
     if (postApply.value() >= 0) {
       return postApply + " has bit 63 clear";

@@ -1,8 +1,6 @@
 package io.litefs.ltx;
 
-/**
- * What the headers of both versions say; the components are explained in {@link LtxHeader}.
- */
+/** What the headers of both versions say; the components are explained in {@link LtxHeader}. */
 public sealed interface TransactionHeader permits LtxHeader, Ltx3Header {
 
   /** In bytes. */

@@ -58,8 +58,7 @@ class Crc64Test {
       @ForAll @Size(max = 600) byte[] data,
       @ForAll @IntRange(max = 600) int at) {
     int cut = Math.min(at, data.length);
-    long divided =
-        Crc64.update(Crc64.update(state, data, 0, cut), data, cut, data.length - cut);
+    long divided = Crc64.update(Crc64.update(state, data, 0, cut), data, cut, data.length - cut);
     assertThat(divided).isEqualTo(Crc64.update(state, data, 0, data.length));
   }
 

@@ -21,8 +21,7 @@ class FuzzTest {
 
   private static final long MOST_BYTES = 1 << 20;
 
-  private static final ThreadMXBean THREADS =
-      (ThreadMXBean) ManagementFactory.getThreadMXBean();
+  private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
   private interface Opener {
     LtxReader open(byte[] file) throws IOException;

@@ -29,8 +29,7 @@ class Ltx3Test {
 
   private static void assertRefused(byte[] file, String field, long offset) {
     LtxException e =
-        catchThrowableOfType(
-            LtxException.class, () -> LtxFiles.read(LtxFiles.decoder3(file)));
+        catchThrowableOfType(LtxException.class, () -> LtxFiles.read(LtxFiles.decoder3(file)));
     assertThat(e).as("refusal of %s", field).isNotNull();
     assertThat(e.field()).as(e.getMessage()).isEqualTo(field);
     assertThat(e.offset()).as(e.getMessage()).isEqualTo(offset);

@@ -77,8 +77,7 @@ class LtxCompactorTest {
     byte[] state2 = apply(state1, LtxFiles.decoder(two));
     byte[] three = file(3, new Transaction(3, 1, 3), state2);
 
-    byte[] steps =
-        compact(List.of(compact(List.of(one, two), Format.V1_LZ4), three), Format.V1);
+    byte[] steps = compact(List.of(compact(List.of(one, two), Format.V1_LZ4), three), Format.V1);
     assertThat(steps).isEqualTo(compact(List.of(one, two, three), Format.V1));
   }
 
@@ -126,8 +125,7 @@ class LtxCompactorTest {
   @Test
   void filesWithoutDatabaseChecksumsGiveOneWithout() throws IOException {
     Ltx3Header header =
-        new Ltx3Header(
-            false, 512, 1, new Txid(4), new Txid(4), 1, Checksum.ZERO, 32, 0, 1, 2, 3);
+        new Ltx3Header(false, 512, 1, new Txid(4), new Txid(4), 1, Checksum.ZERO, 32, 0, 1, 2, 3);
     byte[] file = LtxFiles.encode(header, LtxFiles.pages(512, 1));
     assertThatIllegalArgumentException()
         .isThrownBy(
@@ -204,16 +202,14 @@ class LtxCompactorTest {
   private static byte[] apply(byte[] database, long commit, SortedMap<Long, byte[]> pages) {
     byte[] result = Arrays.copyOf(database, (int) commit * PAGE_SIZE);
     pages.forEach(
-        (pgno, page) ->
-            System.arraycopy(page, 0, result, (int) (pgno - 1) * PAGE_SIZE, PAGE_SIZE));
+        (pgno, page) -> System.arraycopy(page, 0, result, (int) (pgno - 1) * PAGE_SIZE, PAGE_SIZE));
     return result;
   }
 
   private static Checksum checksum(byte[] database) {
     long checksum = 0;
     for (int i = 0; i < database.length; i += PAGE_SIZE) {
-      checksum ^=
-          PageChecksum.of(i / PAGE_SIZE + 1L, ByteBuffer.wrap(database, i, PAGE_SIZE));
+      checksum ^= PageChecksum.of(i / PAGE_SIZE + 1L, ByteBuffer.wrap(database, i, PAGE_SIZE));
     }
     return new Checksum(Checksum.FLAG | checksum);
   }

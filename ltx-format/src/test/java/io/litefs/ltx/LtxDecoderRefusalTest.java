@@ -53,8 +53,7 @@ class LtxDecoderRefusalTest {
   }
 
   private static byte[] incremental(long commit, long... pgnos) {
-    return LtxFiles.encode(
-        LtxFiles.header(false, 512, commit, 7, 7), LtxFiles.pages(512, pgnos));
+    return LtxFiles.encode(LtxFiles.header(false, 512, commit, 7, 7), LtxFiles.pages(512, pgnos));
   }
 
   @ParameterizedTest
@@ -133,8 +132,7 @@ class LtxDecoderRefusalTest {
 
   @Test
   void gapInSnapshot() {
-    assertRefused(
-        withInt(withInt(LtxFiles.small(), 12, 3), 616, 3), "page number", 616);
+    assertRefused(withInt(withInt(LtxFiles.small(), 12, 3), 616, 3), "page number", 616);
   }
 
   @Test

@@ -111,8 +111,7 @@ final class LtxFiles {
   /** Sets the file checksum of an uncompressed file to what it should be after a change. */
   static byte[] sealed(byte[] file) {
     int end = file.length - Long.BYTES;
-    long checksum =
-        Checksum.FLAG | Crc64.value(Crc64.update(Crc64.INITIAL, file, 0, end));
+    long checksum = Checksum.FLAG | Crc64.value(Crc64.update(Crc64.INITIAL, file, 0, end));
     ByteBuffer.wrap(file).putLong(end, checksum);
     return file;
   }

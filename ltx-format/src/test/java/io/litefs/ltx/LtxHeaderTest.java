@@ -40,8 +40,7 @@ class LtxHeaderTest {
   @Test
   void version3IsReadBack() throws LtxException {
     Ltx3Header header =
-        new Ltx3Header(
-            false, 512, 7, new Txid(3), new Txid(4), 5, Checksum.ZERO, 32, 0, 1, 2, 3);
+        new Ltx3Header(false, 512, 7, new Txid(3), new Txid(4), 5, Checksum.ZERO, 32, 0, 1, 2, 3);
     ByteBuffer buffer = ByteBuffer.allocate(100);
     header.encode(buffer);
     assertThat(Ltx3Header.decode(buffer.flip(), "f")).isEqualTo(header);

@@ -71,8 +71,7 @@ class VectorTest {
       SortedMap<Long, byte[]> pages = LtxFiles.read(plain);
       assertSame(LtxFiles.read(original), pages);
       byte[] compressed =
-          LtxFiles.encode(
-              plain.header().withCompressed(true), pages, plain.trailer().postApply());
+          LtxFiles.encode(plain.header().withCompressed(true), pages, plain.trailer().postApply());
       assertThat(compressed.length).isLessThan(Vectors.read(path).length / 2);
       assertSame(LtxFiles.read(LtxFiles.decoder(compressed)), pages);
     }
@@ -160,8 +159,7 @@ class VectorTest {
     return LtxFiles.decoder(Vectors.read(path));
   }
 
-  private static void assertSame(
-      SortedMap<Long, byte[]> actual, SortedMap<Long, byte[]> expected) {
+  private static void assertSame(SortedMap<Long, byte[]> actual, SortedMap<Long, byte[]> expected) {
     assertThat(actual.keySet()).isEqualTo(expected.keySet());
     expected.forEach((pgno, page) -> assertThat(actual.get(pgno)).isEqualTo(page));
   }

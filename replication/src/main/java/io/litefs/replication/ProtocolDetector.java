@@ -99,6 +99,8 @@ final class ProtocolDetector extends ByteToMessageDecoder {
                     .maxConcurrentStreams(ApiServerOptions.MAX_STREAMS_PER_CONNECTION)
                     .initialWindowSize(ApiServerOptions.BODY_WINDOW)
                     .maxHeaderListSize(ApiServerOptions.MAX_HEADERS))
+            // Who closes a connection has waited for its streams, or knows that they are dead.
+            .gracefulShutdownTimeoutMillis(0)
             .build();
     ChannelInitializer<Channel> perStream =
         new ChannelInitializer<>() {

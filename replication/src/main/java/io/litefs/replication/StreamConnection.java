@@ -129,7 +129,10 @@ final class StreamConnection implements Closeable {
     connection
         .pipeline()
         .addLast(
-            Http2FrameCodecBuilder.forClient().initialSettings(settings).build(),
+            Http2FrameCodecBuilder.forClient()
+                .initialSettings(settings)
+                .gracefulShutdownTimeoutMillis(0) // A closed stream is not waited for.
+                .build(),
             new Http2MultiplexHandler(new ChannelInboundHandlerAdapter()),
             new ConnectionWatch(window));
   }

@@ -7,8 +7,8 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
 /**
- * Waits for conditions of other processes, of which no event tells (a file of a data directory, a process's end). What an event
- * tells is waited for by the event: see {@link EventStream}.
+ * Waits for conditions of other processes, of which no event tells (a file of a data directory, a
+ * process's end). What an event tells is waited for by the event: see {@link EventStream}.
  */
 public final class Await {
 
@@ -20,7 +20,9 @@ public final class Await {
 
   private Await() {}
 
-  /** A condition that may throw: an exception counts as "not yet" and is the cause if time runs out. */
+  /**
+   * A condition that may throw: an exception counts as "not yet" and is the cause if time runs out.
+   */
   @FunctionalInterface
   public interface Condition {
     boolean holds() throws Exception;
@@ -44,7 +46,8 @@ public final class Await {
   }
 
   /** As above, but fails at once when {@code hopeless} holds. */
-  public static void until(Duration limit, Supplier<String> what, Condition condition, BooleanSupplier hopeless) {
+  public static void until(
+      Duration limit, Supplier<String> what, Condition condition, BooleanSupplier hopeless) {
     long deadline = System.nanoTime() + limit.toNanos();
     long pause = FIRST_PAUSE_NANOS;
     Exception last = null;

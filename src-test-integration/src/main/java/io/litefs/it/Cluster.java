@@ -71,15 +71,23 @@ public final class Cluster implements AutoCloseable {
   }
 
   /**
-   * Waits for the replicas, then requires of every node: the same position; an exported database that has the position's
-   * checksum, passes integrity_check and is the same byte for byte; the same contents through the mount, read by SQLite.
+   * Waits for the replicas, then requires of every node: the same position; an exported database
+   * that has the position's checksum, passes integrity_check and is the same byte for byte; the
+   * same contents through the mount, read by SQLite.
    */
   public Position assertIdentical(String db) {
     Position pos = sync(db);
     DatabaseImage expected = primary().export(db);
     if (expected.checksum() != pos.checksum()) {
       throw new AssertionError(
-          "primary: " + db + " is at " + pos + " but its export has checksum " + Long.toHexString(expected.checksum()) + "; log:\n" + primary().log());
+          "primary: "
+              + db
+              + " is at "
+              + pos
+              + " but its export has checksum "
+              + Long.toHexString(expected.checksum())
+              + "; log:\n"
+              + primary().log());
     }
     assertIntact(expected.file().toString());
     String contents = dump(expected.file().toString());
@@ -96,7 +104,8 @@ public final class Cluster implements AutoCloseable {
       }
       assertIntact(node.db(db).toString());
       if (!dump(node.db(db).toString()).equals(contents)) {
-        throw new AssertionError(where + " reads differently through the mount and from its export");
+        throw new AssertionError(
+            where + " reads differently through the mount and from its export");
       }
       if (journalMode) {
         expected.assertSameBytes(new DatabaseImage(node.db(db)));
@@ -111,7 +120,9 @@ public final class Cluster implements AutoCloseable {
   public void assertDropped(String db) {
     for (Node node : nodes) {
       for (String suffix : List.of("", "-journal", "-wal", "-shm")) {
-        Await.until(db + suffix + " vanishes from " + node.mount(), () -> !Files.exists(node.db(db + suffix)));
+        Await.until(
+            db + suffix + " vanishes from " + node.mount(),
+            () -> !Files.exists(node.db(db + suffix)));
       }
       int status = node.http().get("/export?name=" + Http.encode(db)).statusCode();
       if (status != 404) {
@@ -121,7 +132,8 @@ public final class Cluster implements AutoCloseable {
   }
 
   private static void assertIntact(String file) {
-    String check = Commands.run("sqlite3", file, "PRAGMA integrity_check").orThrow().output().strip();
+    String check =
+        Commands.run("sqlite3", file, "PRAGMA integrity_check").orThrow().output().strip();
     if (!check.equals("ok")) {
       throw new AssertionError(file + ": " + check);
     }
@@ -144,7 +156,11 @@ public final class Cluster implements AutoCloseable {
   public String logs() {
     StringBuilder all = new StringBuilder();
     for (Node node : nodes) {
-      all.append("---- ").append(node.home().getFileName()).append('\n').append(node.log()).append('\n');
+      all.append("---- ")
+          .append(node.home().getFileName())
+          .append('\n')
+          .append(node.log())
+          .append('\n');
     }
     return all.toString();
   }

@@ -34,12 +34,15 @@ public final class Commands {
     return run("sh", "-c", script);
   }
 
-  /** @throws AssertionError if the command has not ended after {@code limit}; it is killed then */
+  /**
+   * @throws AssertionError if the command has not ended after {@code limit}; it is killed then
+   */
   public static Result run(Duration limit, Map<String, String> environment, List<String> command) {
     try {
       File output = File.createTempFile("litefs-it-", ".out");
       try {
-        ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output);
+        ProcessBuilder builder =
+            new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output);
         builder.redirectInput(ProcessBuilder.Redirect.from(new File("/dev/null")));
         builder.environment().putAll(environment);
         Process process = builder.start();
@@ -74,7 +77,10 @@ public final class Commands {
   public static Path workDirectory(String name) {
     try {
       String root = System.getProperty("litefs.it.dir", "");
-      Path dir = root.isEmpty() ? Files.createTempDirectory("litefs-it-" + name) : Files.createTempDirectory(Path.of(root), "litefs-it-" + name);
+      Path dir =
+          root.isEmpty()
+              ? Files.createTempDirectory("litefs-it-" + name)
+              : Files.createTempDirectory(Path.of(root), "litefs-it-" + name);
       Reaper.tree(dir);
       return dir;
     } catch (IOException e) {

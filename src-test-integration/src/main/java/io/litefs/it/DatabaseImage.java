@@ -9,8 +9,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
 /**
- * A database as one plain file, for comparing. The checksum is computed here from its definition, byte by byte and with no
- * code of the daemon's.
+ * A database as one plain file, for comparing. The checksum is computed here from its definition,
+ * byte by byte and with no code of the daemon's.
  */
 public record DatabaseImage(Path file) {
 
@@ -55,7 +55,10 @@ public record DatabaseImage(Path file) {
     }
   }
 
-  /** The database checksum of a position: 2^63 | xor over all pages but the lock page of (2^63 | CRC-64/ISO of page number and page). */
+  /**
+   * The database checksum of a position: 2^63 | xor over all pages but the lock page of (2^63 |
+   * CRC-64/ISO of page number and page).
+   */
   public long checksum() {
     int pageSize = pageSize();
     long lockPage = 0x40000000L / pageSize + 1;
@@ -91,14 +94,15 @@ public record DatabaseImage(Path file) {
       crc = TABLES[0][(int) ((crc ^ (pgno >>> shift)) & 0xff)] ^ (crc >>> 8);
     }
     for (int i = from; i < from + length; i += 8) {
-      crc ^= (bytes[i] & 0xffL)
-          | (bytes[i + 1] & 0xffL) << 8
-          | (bytes[i + 2] & 0xffL) << 16
-          | (bytes[i + 3] & 0xffL) << 24
-          | (bytes[i + 4] & 0xffL) << 32
-          | (bytes[i + 5] & 0xffL) << 40
-          | (bytes[i + 6] & 0xffL) << 48
-          | (bytes[i + 7] & 0xffL) << 56;
+      crc ^=
+          (bytes[i] & 0xffL)
+              | (bytes[i + 1] & 0xffL) << 8
+              | (bytes[i + 2] & 0xffL) << 16
+              | (bytes[i + 3] & 0xffL) << 24
+              | (bytes[i + 4] & 0xffL) << 32
+              | (bytes[i + 5] & 0xffL) << 40
+              | (bytes[i + 6] & 0xffL) << 48
+              | (bytes[i + 7] & 0xffL) << 56;
       crc =
           TABLES[7][(int) (crc & 0xff)]
               ^ TABLES[6][(int) (crc >>> 8 & 0xff)]
@@ -112,13 +116,25 @@ public record DatabaseImage(Path file) {
     return ~crc;
   }
 
-  /** @throws AssertionError naming the first byte and page that differ */
+  /**
+   * @throws AssertionError naming the first byte and page that differ
+   */
   public void assertSameBytes(DatabaseImage other) {
     try {
       long at = Files.mismatch(file, other.file);
       if (at >= 0) {
         throw new AssertionError(
-            file + " (" + size() + " bytes) and " + other.file + " (" + other.size() + " bytes) differ at byte " + at + ", page " + (at / pageSize() + 1));
+            file
+                + " ("
+                + size()
+                + " bytes) and "
+                + other.file
+                + " ("
+                + other.size()
+                + " bytes) differ at byte "
+                + at
+                + ", page "
+                + (at / pageSize() + 1));
       }
     } catch (IOException e) {
       throw new UncheckedIOException(e);

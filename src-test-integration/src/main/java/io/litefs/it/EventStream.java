@@ -13,7 +13,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Predicate;
 
-/** A subscription to a node's {@code GET /events}: every event that came, in order, and waiting for the next. */
+/**
+ * A subscription to a node's {@code GET /events}: every event that came, in order, and waiting for
+ * the next.
+ */
 public final class EventStream implements AutoCloseable {
 
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -22,7 +25,10 @@ public final class EventStream implements AutoCloseable {
   private final List<JsonNode> events = new ArrayList<>();
   private boolean ended;
 
-  /** Subscribes; returns after the first event, {@code init}, so that nothing that happens from now on is missed. */
+  /**
+   * Subscribes; returns after the first event, {@code init}, so that nothing that happens from now
+   * on is missed.
+   */
   public EventStream(Http http) {
     body = http.open("/events").body();
     Thread reader = new Thread(this::read, "events");
@@ -32,7 +38,8 @@ public final class EventStream implements AutoCloseable {
   }
 
   private void read() {
-    try (BufferedReader lines = new BufferedReader(new InputStreamReader(body, StandardCharsets.UTF_8))) {
+    try (BufferedReader lines =
+        new BufferedReader(new InputStreamReader(body, StandardCharsets.UTF_8))) {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
         JsonNode event = JSON.readTree(line);
         synchronized (this) {
@@ -68,12 +75,22 @@ public final class EventStream implements AutoCloseable {
         }
       }
       if (!waitUntil(deadline)) {
-        throw new AssertionError("no event within " + limit + (ended ? " (the stream ended)" : "") + ": " + what + "; there were " + events);
+        throw new AssertionError(
+            "no event within "
+                + limit
+                + (ended ? " (the stream ended)" : "")
+                + ": "
+                + what
+                + "; there were "
+                + events);
       }
     }
   }
 
-  /** Waits for any event beyond the first {@code count}, at most {@code millis}; true if there is one. */
+  /**
+   * Waits for any event beyond the first {@code count}, at most {@code millis}; true if there is
+   * one.
+   */
   synchronized boolean awaitMoreThan(int count, long millis) {
     long deadline = System.nanoTime() + millis * 1_000_000L;
     while (events.size() <= count) {

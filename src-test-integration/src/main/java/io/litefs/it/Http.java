@@ -15,7 +15,10 @@ import java.time.Duration;
 public final class Http {
 
   private static final HttpClient CLIENT =
-      HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).connectTimeout(Duration.ofSeconds(10)).build();
+      HttpClient.newBuilder()
+          .version(HttpClient.Version.HTTP_1_1)
+          .connectTimeout(Duration.ofSeconds(10))
+          .build();
 
   private final String base;
 
@@ -28,35 +31,61 @@ public final class Http {
   }
 
   public HttpResponse<String> get(String pathAndQuery) {
-    return send("GET", pathAndQuery, HttpRequest.BodyPublishers.noBody(), HttpResponse.BodyHandlers.ofString());
+    return send(
+        "GET",
+        pathAndQuery,
+        HttpRequest.BodyPublishers.noBody(),
+        HttpResponse.BodyHandlers.ofString());
   }
 
   public HttpResponse<String> call(String method, String pathAndQuery) {
-    return send(method, pathAndQuery, HttpRequest.BodyPublishers.noBody(), HttpResponse.BodyHandlers.ofString());
+    return send(
+        method,
+        pathAndQuery,
+        HttpRequest.BodyPublishers.noBody(),
+        HttpResponse.BodyHandlers.ofString());
   }
 
   public HttpResponse<String> post(String pathAndQuery, Path file) {
     try {
-      return send("POST", pathAndQuery, HttpRequest.BodyPublishers.ofFile(file), HttpResponse.BodyHandlers.ofString());
+      return send(
+          "POST",
+          pathAndQuery,
+          HttpRequest.BodyPublishers.ofFile(file),
+          HttpResponse.BodyHandlers.ofString());
     } catch (IOException e) {
       throw new AssertionError(e);
     }
   }
 
   public HttpResponse<Path> download(String pathAndQuery, Path to) {
-    return send("GET", pathAndQuery, HttpRequest.BodyPublishers.noBody(), HttpResponse.BodyHandlers.ofFile(to));
+    return send(
+        "GET",
+        pathAndQuery,
+        HttpRequest.BodyPublishers.noBody(),
+        HttpResponse.BodyHandlers.ofFile(to));
   }
 
   /** A response that has begun; the caller reads and closes the body. */
   public HttpResponse<InputStream> open(String pathAndQuery) {
-    return send("GET", pathAndQuery, HttpRequest.BodyPublishers.noBody(), HttpResponse.BodyHandlers.ofInputStream());
+    return send(
+        "GET",
+        pathAndQuery,
+        HttpRequest.BodyPublishers.noBody(),
+        HttpResponse.BodyHandlers.ofInputStream());
   }
 
   private <T> HttpResponse<T> send(
-      String method, String pathAndQuery, HttpRequest.BodyPublisher body, HttpResponse.BodyHandler<T> handler) {
+      String method,
+      String pathAndQuery,
+      HttpRequest.BodyPublisher body,
+      HttpResponse.BodyHandler<T> handler) {
     try {
       HttpRequest request =
-          HttpRequest.newBuilder(URI.create(base + pathAndQuery)).timeout(Duration.ofMinutes(2)).method(method, body).build();
+          HttpRequest.newBuilder(URI.create(base + pathAndQuery))
+              .timeout(Duration.ofMinutes(2))
+              .method(method, body)
+              .build();
       return CLIENT.send(request, handler);
     } catch (IOException e) {
       throw new java.io.UncheckedIOException(method + " " + base + pathAndQuery, e);

@@ -8,7 +8,8 @@ import java.util.regex.Pattern;
 /** One reading of a node's {@code GET /metrics} in the Prometheus text format. */
 public record Metrics(Map<String, Double> values) {
 
-  private static final Pattern SAMPLE = Pattern.compile("([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\\{(.*)})? (\\S+)(?: \\d+)?");
+  private static final Pattern SAMPLE =
+      Pattern.compile("([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\\{(.*)})? (\\S+)(?: \\d+)?");
   private static final Pattern LABEL = Pattern.compile("(\\w+)=\"((?:[^\"\\\\]|\\\\.)*)\"");
 
   static Metrics parse(String text) {
@@ -21,7 +22,9 @@ public record Metrics(Map<String, Double> values) {
       if (!sample.matches()) {
         throw new AssertionError("not a sample of the Prometheus text format: " + line);
       }
-      values.put(key(sample.group(1), sample.group(2) == null ? "" : sample.group(2)), Double.parseDouble(sample.group(3)));
+      values.put(
+          key(sample.group(1), sample.group(2) == null ? "" : sample.group(2)),
+          Double.parseDouble(sample.group(3)));
     }
     return new Metrics(values);
   }

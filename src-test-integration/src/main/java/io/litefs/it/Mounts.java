@@ -5,7 +5,10 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** What the kernel says about mounts. Never touches the mount itself, whose daemon may be gone or stopped. */
+/**
+ * What the kernel says about mounts. Never touches the mount itself, whose daemon may be gone or
+ * stopped.
+ */
 public final class Mounts {
 
   private Mounts() {}
@@ -14,7 +17,8 @@ public final class Mounts {
   public static boolean isMounted(Path dir) {
     try {
       String at = ' ' + dir.toString().replace(" ", "\\040") + ' ';
-      return Files.readAllLines(Path.of("/proc/self/mountinfo")).stream().anyMatch(line -> line.contains(at));
+      return Files.readAllLines(Path.of("/proc/self/mountinfo")).stream()
+          .anyMatch(line -> line.contains(at));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

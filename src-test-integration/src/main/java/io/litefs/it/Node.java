@@ -19,11 +19,12 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /**
- * A litefs daemon in a process of its own, with its configuration, mount point, data directory and log in one home directory.
- * May be started and stopped many times; port and home stay.
+ * A litefs daemon in a process of its own, with its configuration, mount point, data directory and
+ * log in one home directory. May be started and stopped many times; port and home stay.
  *
- * <p>System properties: {@code litefs.launcher} (default: {@code litefs} at the root of the checkout),
- * {@code litefs.java.home} (JDK that runs the daemon; default: that of the tests), {@code litefs.it.dir} (where homes are made).
+ * <p>System properties: {@code litefs.launcher} (default: {@code litefs} at the root of the
+ * checkout), {@code litefs.java.home} (JDK that runs the daemon; default: that of the tests),
+ * {@code litefs.it.dir} (where homes are made).
  */
 public final class Node implements AutoCloseable {
 
@@ -85,7 +86,8 @@ public final class Node implements AutoCloseable {
         return List.of(launcher.toString());
       }
     }
-    throw new AssertionError("no launcher `litefs` above " + Path.of("").toAbsolutePath() + "; set -Dlitefs.launcher=");
+    throw new AssertionError(
+        "no launcher `litefs` above " + Path.of("").toAbsolutePath() + "; set -Dlitefs.launcher=");
   }
 
   /** Runs a litefs command to its end. */
@@ -124,8 +126,11 @@ public final class Node implements AutoCloseable {
           if (!process.isAlive()) {
             throw new IllegalStateException("exit code " + process.exitValue());
           }
-          // A predecessor's dead mount looks mounted too, and still answers from the kernel's cache: the log decides.
-          return log().contains(": mounted " + mount()) && Mounts.isMounted(mount()) && http.get("/info").statusCode() == 200;
+          // A predecessor's dead mount looks mounted too, and still answers from the kernel's
+          // cache: the log decides.
+          return log().contains(": mounted " + mount())
+              && Mounts.isMounted(mount())
+              && http.get("/info").statusCode() == 200;
         },
         () -> !process.isAlive());
     return this;
@@ -161,7 +166,10 @@ public final class Node implements AutoCloseable {
     }
   }
 
-  /** Launches a daemon that is expected to give up by itself; returns its exit code and what it said. */
+  /**
+   * Launches a daemon that is expected to give up by itself; returns its exit code and what it
+   * said.
+   */
   public Commands.Result launchAndAwaitExit(Duration limit) {
     launch();
     return new Commands.Result(awaitExit(limit), log());
@@ -170,7 +178,14 @@ public final class Node implements AutoCloseable {
   public int awaitExit(Duration limit) {
     try {
       if (!process.waitFor(limit.toMillis(), TimeUnit.MILLISECONDS)) {
-        throw new AssertionError("daemon " + process.pid() + " still runs after " + limit + "; its log:\n" + log() + threads());
+        throw new AssertionError(
+            "daemon "
+                + process.pid()
+                + " still runs after "
+                + limit
+                + "; its log:\n"
+                + log()
+                + threads());
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -231,7 +246,10 @@ public final class Node implements AutoCloseable {
     return mount().resolve(name);
   }
 
-  /** A file of a database's folder in the data directory: {@code database}, {@code journal}, {@code wal}, {@code shm}, {@code ltx}. */
+  /**
+   * A file of a database's folder in the data directory: {@code database}, {@code journal}, {@code
+   * wal}, {@code shm}, {@code ltx}.
+   */
   public Path backing(String db, String file) {
     return data().resolve("dbs").resolve(db).resolve(file);
   }
@@ -243,7 +261,11 @@ public final class Node implements AutoCloseable {
       return List.of();
     }
     try (Stream<Path> files = Files.list(dir)) {
-      return files.map(f -> f.getFileName().toString()).filter(f -> f.endsWith(".ltx")).sorted().toList();
+      return files
+          .map(f -> f.getFileName().toString())
+          .filter(f -> f.endsWith(".ltx"))
+          .sorted()
+          .toList();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -268,7 +290,9 @@ public final class Node implements AutoCloseable {
   /** Requests that the mount has answered so far, by their kind in lower case. */
   public Map<String, Long> requestCounts() {
     Map<String, Long> counts = new java.util.TreeMap<>();
-    metrics().by("litefs_fuse_request_count", "op").forEach((op, count) -> counts.put(op.toLowerCase(java.util.Locale.ROOT), count));
+    metrics()
+        .by("litefs_fuse_request_count", "op")
+        .forEach((op, count) -> counts.put(op.toLowerCase(java.util.Locale.ROOT), count));
     return counts;
   }
 
@@ -287,7 +311,10 @@ public final class Node implements AutoCloseable {
   /** Stack dump of the daemon, for failures; empty if it does not answer. */
   private String threads() {
     Commands.Result dump =
-        Commands.run(Duration.ofSeconds(20), Map.of(), List.of("timeout", "10", javaHome() + "/bin/jstack", Long.toString(pid())));
+        Commands.run(
+            Duration.ofSeconds(20),
+            Map.of(),
+            List.of("timeout", "10", javaHome() + "/bin/jstack", Long.toString(pid())));
     return dump.exitCode() == 0 ? dump.output() : "";
   }
 
@@ -320,9 +347,20 @@ public final class Node implements AutoCloseable {
         return;
       }
       if (System.nanoTime() > deadline) {
-        throw new AssertionError(db + " is at " + last + " and not at " + pos + " after " + limit + "; log:\n" + log() + threads());
+        throw new AssertionError(
+            db
+                + " is at "
+                + last
+                + " and not at "
+                + pos
+                + " after "
+                + limit
+                + "; log:\n"
+                + log()
+                + threads());
       }
-      // The limit here only matters for a change of which no event tells, such as a database that vanishes.
+      // The limit here only matters for a change of which no event tells, such as a database that
+      // vanishes.
       stream.awaitMoreThan(seen, 100);
     }
   }
@@ -361,7 +399,8 @@ public final class Node implements AutoCloseable {
       Path file = Files.createTempFile(home, "export-", ".db");
       var response = http.download("/export?name=" + Http.encode(db), file);
       if (response.statusCode() != 200) {
-        throw new AssertionError("export of " + db + ": " + response.statusCode() + ' ' + Files.readString(file));
+        throw new AssertionError(
+            "export of " + db + ": " + response.statusCode() + ' ' + Files.readString(file));
       }
       return new DatabaseImage(file);
     } catch (IOException e) {
@@ -371,7 +410,12 @@ public final class Node implements AutoCloseable {
 
   /** Writes bytes to a file of the mount as {@code cat >} does. */
   public void write(String name, byte[] bytes) throws IOException {
-    Files.write(db(name), bytes, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE);
+    Files.write(
+        db(name),
+        bytes,
+        StandardOpenOption.CREATE,
+        StandardOpenOption.TRUNCATE_EXISTING,
+        StandardOpenOption.WRITE);
   }
 
   /** Ends the daemon in any way and removes what it left. */

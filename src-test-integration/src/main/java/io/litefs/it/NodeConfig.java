@@ -6,7 +6,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** The litefs.yml of one node. Values are YAML scalars or flow sequences as they stand in the file. */
+/**
+ * The litefs.yml of one node. Values are YAML scalars or flow sequences as they stand in the file.
+ */
 public final class NodeConfig {
 
   private final Map<String, Map<String, String>> sections = new LinkedHashMap<>();
@@ -16,7 +18,10 @@ public final class NodeConfig {
 
   /** A static lease: this node is the primary. */
   public static NodeConfig primary() {
-    return new NodeConfig().set("lease", "type", "static").set("lease", "candidate", "true").set("lease", "hostname", "the-primary");
+    return new NodeConfig()
+        .set("lease", "type", "static")
+        .set("lease", "candidate", "true")
+        .set("lease", "hostname", "the-primary");
   }
 
   /** A static lease: this node can never be primary and follows the one at {@code port}. */
@@ -68,7 +73,9 @@ public final class NodeConfig {
     all.sections.forEach(
         (section, keys) -> {
           yaml.append(section).append(":\n");
-          keys.forEach((key, value) -> yaml.append("  ").append(key).append(": ").append(value).append('\n'));
+          keys.forEach(
+              (key, value) ->
+                  yaml.append("  ").append(key).append(": ").append(value).append('\n'));
         });
     return yaml.toString();
   }

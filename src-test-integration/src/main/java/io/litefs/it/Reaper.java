@@ -9,8 +9,9 @@ import java.util.LinkedHashSet;
 import java.util.Set;
 
 /**
- * Cleans up behind a test run that ends in any way, SIGKILL included: a shell whose standard input is a pipe from this JVM
- * learns of the end by the end of the pipe, then kills the processes and unmounts the directories that were not taken back before.
+ * Cleans up behind a test run that ends in any way, SIGKILL included: a shell whose standard input
+ * is a pipe from this JVM learns of the end by the end of the pipe, then kills the processes and
+ * unmounts the directories that were not taken back before.
  */
 public final class Reaper {
 

@@ -23,11 +23,17 @@ public final class SqliteSource {
     throw new AssertionError("not inside the checkout: " + Path.of("").toAbsolutePath());
   }
 
-  /** Folder with {@code bin/speedtest1}, {@code bin/mptester} and {@code mptest/}, or null where the source cannot be had. */
+  /**
+   * Folder with {@code bin/speedtest1}, {@code bin/mptester} and {@code mptest/}, or null where the
+   * source cannot be had.
+   */
   public static synchronized Path directory() {
     Path dir = module().resolve("target/sqlite");
     Commands.Result result =
-        Commands.run(Duration.ofMinutes(5), Map.of(), List.of(module().resolve("tools/sqlite-source").toString(), dir.toString()));
+        Commands.run(
+            Duration.ofMinutes(5),
+            Map.of(),
+            List.of(module().resolve("tools/sqlite-source").toString(), dir.toString()));
     if (result.exitCode() != 0) {
       System.err.println(result.output().strip());
       return null;

@@ -35,7 +35,11 @@ class ArrivalTest {
   }
 
   private static void make(String name, String pragma, int rows, int bytes) {
-    Commands.run("sqlite3", dir.resolve(name).toString(), pragma + ";" + Sql.CREATE + ";" + Sql.insert(rows, bytes)).orThrow();
+    Commands.run(
+            "sqlite3",
+            dir.resolve(name).toString(),
+            pragma + ";" + Sql.CREATE + ";" + Sql.insert(rows, bytes))
+        .orThrow();
   }
 
   /** Shell script per way of arriving: $1 is the source, $2 the file in the mount. */
@@ -55,13 +59,17 @@ class ArrivalTest {
   }
 
   private static Commands.Result bring(String way, Path from, Path to) {
-    return Commands.run(Await.LONG, java.util.Map.of(), List.of("sh", "-ec", way, "sh", from.toString(), to.toString()));
+    return Commands.run(
+        Await.LONG,
+        java.util.Map.of(),
+        List.of("sh", "-ec", way, "sh", from.toString(), to.toString()));
   }
 
   @ParameterizedTest
   @MethodSource("ways")
   void aDatabaseArrivesAndReplacesAnother(String way) throws Exception {
-    Assumptions.assumeTrue(!way.startsWith("rsync") || Commands.installed("rsync"), "rsync is installed");
+    Assumptions.assumeTrue(
+        !way.startsWith("rsync") || Commands.installed("rsync"), "rsync is installed");
     String db = "arrived-" + Integer.toHexString(way.hashCode()) + ".db";
     // SQLite's backup cannot change the page size of a database in WAL mode; files can.
     List<String> sources =
@@ -69,37 +77,53 @@ class ArrivalTest {
             ? List.of("plain.db", "small-pages.db", "large-pages.db", "plain.db", "wal.db")
             : List.of("plain.db", "small-pages.db", "wal.db", "large-pages.db", "plain.db");
     for (String source : sources) {
-      assertThat(bring(way, dir.resolve(source), NODES.primary().db(db)).orThrow().output()).isEmpty();
+      assertThat(bring(way, dir.resolve(source), NODES.primary().db(db)).orThrow().output())
+          .isEmpty();
       NODES.cluster().assertIdentical(db);
       assertThat(count(NODES.replica().db(db))).as(source).isEqualTo(count(dir.resolve(source)));
-      Commands.run("sqlite3", NODES.primary().db(db).toString(), "INSERT INTO t(a) VALUES (-1)").orThrow();
+      Commands.run("sqlite3", NODES.primary().db(db).toString(), "INSERT INTO t(a) VALUES (-1)")
+          .orThrow();
       NODES.cluster().assertIdentical(db);
       assertThat(count(NODES.replica().db(db))).isEqualTo(count(dir.resolve(source)) + 1);
     }
   }
 
   private static int count(Path db) {
-    return Integer.parseInt(Commands.run("sqlite3", db.toString(), "SELECT count(*) FROM t").orThrow().output().strip());
+    return Integer.parseInt(
+        Commands.run("sqlite3", db.toString(), "SELECT count(*) FROM t")
+            .orThrow()
+            .output()
+            .strip());
   }
 
   @Test
   void aCopiedDatabaseIsOneTransactionWithTheSameBytes() throws Exception {
-    Commands.run("cp", dir.resolve("large.db").toString(), NODES.primary().db("copied.db").toString()).orThrow();
+    Commands.run(
+            "cp", dir.resolve("large.db").toString(), NODES.primary().db("copied.db").toString())
+        .orThrow();
     assertThat(NODES.primary().pos("copied.db").txid()).isEqualTo(1);
-    new DatabaseImage(dir.resolve("large.db")).assertSameBytes(new DatabaseImage(NODES.primary().db("copied.db")));
+    new DatabaseImage(dir.resolve("large.db"))
+        .assertSameBytes(new DatabaseImage(NODES.primary().db("copied.db")));
     NODES.cluster().sync("copied.db");
-    new DatabaseImage(dir.resolve("large.db")).assertSameBytes(new DatabaseImage(NODES.replica().db("copied.db")));
+    new DatabaseImage(dir.resolve("large.db"))
+        .assertSameBytes(new DatabaseImage(NODES.replica().db("copied.db")));
   }
 
   @Test
   void anOpenConnectionSeesTheDatabaseThatReplacedItsOwn() {
     for (Node reader : NODES.cluster().nodes()) {
       String db = "replaced-at-" + (reader == NODES.primary() ? "primary" : "replica");
-      Commands.run("cp", dir.resolve("small-pages.db").toString(), NODES.primary().db(db).toString()).orThrow();
+      Commands.run(
+              "cp", dir.resolve("small-pages.db").toString(), NODES.primary().db(db).toString())
+          .orThrow();
       NODES.cluster().sync(db);
       try (Session session = Driver.SHELL.open(reader.db(db))) {
         assertThat(session.value("SELECT count(*) FROM t")).isEqualTo("300");
-        Commands.run("sqlite3", dir.resolve("plain.db").toString(), ".backup '" + NODES.primary().db(db) + "'").orThrow();
+        Commands.run(
+                "sqlite3",
+                dir.resolve("plain.db").toString(),
+                ".backup '" + NODES.primary().db(db) + "'")
+            .orThrow();
         NODES.cluster().sync(db);
         assertThat(session.value("SELECT count(*) FROM t")).isEqualTo("2000");
         assertThat(session.value("PRAGMA integrity_check")).isEqualTo("ok");
@@ -110,7 +134,8 @@ class ArrivalTest {
   @Test
   void aFileThatIsNoDatabaseIsRefusedWithAnInputOutputErrorAndALogLine() throws Exception {
     Path junk = Files.writeString(dir.resolve("junk"), "This is no database.\n".repeat(1000));
-    Commands.Result result = Commands.run("cp", junk.toString(), NODES.primary().db("junk.db").toString());
+    Commands.Result result =
+        Commands.run("cp", junk.toString(), NODES.primary().db("junk.db").toString());
     assertThat(result.exitCode()).isNotZero();
     assertThat(result.output()).contains("Input/output error");
     assertThat(NODES.primary().log()).contains("junk.db");
@@ -123,9 +148,17 @@ class ArrivalTest {
     return Stream.of("junk", "truncated", "header-only", "not-whole-pages", "wrong-page-size")
         .flatMap(
             kind ->
-                Stream.of("cp \"$1\" \"$2\"", "cat \"$1\" > \"$2\"", "dd if=\"$1\" of=\"$2\" bs=1000 conv=notrunc status=none")
-                    // Without truncation the end of the previous file stays, and these are the previous database again.
-                    .filter(way -> !way.contains("notrunc") || !List.of("truncated", "header-only", "not-whole-pages").contains(kind))
+                Stream.of(
+                        "cp \"$1\" \"$2\"",
+                        "cat \"$1\" > \"$2\"",
+                        "dd if=\"$1\" of=\"$2\" bs=1000 conv=notrunc status=none")
+                    // Without truncation the end of the previous file stays, and these are the
+                    // previous database again.
+                    .filter(
+                        way ->
+                            !way.contains("notrunc")
+                                || !List.of("truncated", "header-only", "not-whole-pages")
+                                    .contains(kind))
                     .map(way -> Arguments.of(kind, way)));
   }
 
@@ -133,7 +166,8 @@ class ArrivalTest {
   @MethodSource("refusedFiles")
   void aRefusedFileLeavesThePreviousDatabaseUntouched(String kind, String way) throws Exception {
     String db = "kept-" + kind + "-" + way.substring(0, 3).strip();
-    Commands.run("cp", dir.resolve("plain.db").toString(), NODES.primary().db(db).toString()).orThrow();
+    Commands.run("cp", dir.resolve("plain.db").toString(), NODES.primary().db(db).toString())
+        .orThrow();
     Position before = NODES.cluster().assertIdentical(db);
 
     byte[] bytes = Files.readAllBytes(dir.resolve("plain.db"));
@@ -151,7 +185,8 @@ class ArrivalTest {
 
     assertThat(NODES.cluster().assertIdentical(db)).isEqualTo(before);
     assertThat(count(NODES.primary().db(db))).isEqualTo(2000);
-    Commands.run("sqlite3", NODES.primary().db(db).toString(), "DELETE FROM t WHERE a > 5").orThrow();
+    Commands.run("sqlite3", NODES.primary().db(db).toString(), "DELETE FROM t WHERE a > 5")
+        .orThrow();
     NODES.cluster().assertIdentical(db);
   }
 
@@ -173,7 +208,9 @@ class ArrivalTest {
   }
 
   private static void assertNothingIsBroken(String db) {
-    Commands.run("sqlite3", NODES.primary().db(db).toString(), Sql.CREATE + ";" + Sql.insert(10, 10)).orThrow();
+    Commands.run(
+            "sqlite3", NODES.primary().db(db).toString(), Sql.CREATE + ";" + Sql.insert(10, 10))
+        .orThrow();
     NODES.cluster().assertIdentical(db);
   }
 }

@@ -16,7 +16,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** A replica whose primary breaks off or sends what it must not: nothing is applied, nothing is lost, and the next stream mends it. */
+/**
+ * A replica whose primary breaks off or sends what it must not: nothing is applied, nothing is
+ * lost, and the next stream mends it.
+ */
 class BrokenStreamTest {
 
   private static final String DB = "s.db";
@@ -35,7 +38,10 @@ class BrokenStreamTest {
     expected = real.export(DB);
     position = real.pos(DB);
     real.stop();
-    files = real.ltxFiles(DB).stream().map(name -> read(real.backing(DB, "ltx").resolve(name))).toList();
+    files =
+        real.ltxFiles(DB).stream()
+            .map(name -> read(real.backing(DB, "ltx").resolve(name)))
+            .toList();
     assertThat(files).hasSize(3);
   }
 
@@ -70,18 +76,71 @@ class BrokenStreamTest {
     byte[] first = FakePrimary.ltxFrame(DB, files.get(0));
     byte[] second = files.get(1);
     return Stream.of(
-        new Break("half a file, then the connection drops", (n, r) -> r.begin().send(first).send(FakePrimary.ltxFrame(DB, second, second.length / 2, false)).hangUp()),
-        new Break("half a file, then the stream ends", (n, r) -> r.begin().send(first).send(FakePrimary.ltxFrame(DB, second, second.length / 2, false)).end()),
-        new Break("half a file that claims to be whole", (n, r) -> r.begin().send(first).send(FakePrimary.ltxFrame(DB, second, second.length / 2, true)).end()),
-        new Break("all but the last byte", (n, r) -> r.begin().send(first).send(FakePrimary.ltxFrame(DB, second, second.length - 1, true)).end()),
-        new Break("no file at all", (n, r) -> r.begin().send(first).send(FakePrimary.ltxFrame(DB, second, 0, true)).end()),
-        new Break("a bit of a page turned over", (n, r) -> r.begin().send(first).send(FakePrimary.ltxFrame(DB, flipped(second, 200))).end()),
-        new Break("a bit of the header turned over", (n, r) -> r.begin().send(first).send(FakePrimary.ltxFrame(DB, flipped(second, 45))).end()),
-        new Break("a bit of the trailer turned over", (n, r) -> r.begin().send(first).send(FakePrimary.ltxFrame(DB, flipped(second, second.length - 9))).end()),
-        new Break("bytes after the trailer", (n, r) -> r.begin().send(first).send(FakePrimary.ltxFrame(DB, Arrays.copyOf(second, second.length + 5))).end()),
-        new Break("a transaction left out", (n, r) -> r.begin().send(first).send(FakePrimary.ltxFrame(DB, files.get(2))).end()),
+        new Break(
+            "half a file, then the connection drops",
+            (n, r) ->
+                r.begin()
+                    .send(first)
+                    .send(FakePrimary.ltxFrame(DB, second, second.length / 2, false))
+                    .hangUp()),
+        new Break(
+            "half a file, then the stream ends",
+            (n, r) ->
+                r.begin()
+                    .send(first)
+                    .send(FakePrimary.ltxFrame(DB, second, second.length / 2, false))
+                    .end()),
+        new Break(
+            "half a file that claims to be whole",
+            (n, r) ->
+                r.begin()
+                    .send(first)
+                    .send(FakePrimary.ltxFrame(DB, second, second.length / 2, true))
+                    .end()),
+        new Break(
+            "all but the last byte",
+            (n, r) ->
+                r.begin()
+                    .send(first)
+                    .send(FakePrimary.ltxFrame(DB, second, second.length - 1, true))
+                    .end()),
+        new Break(
+            "no file at all",
+            (n, r) -> r.begin().send(first).send(FakePrimary.ltxFrame(DB, second, 0, true)).end()),
+        new Break(
+            "a bit of a page turned over",
+            (n, r) ->
+                r.begin().send(first).send(FakePrimary.ltxFrame(DB, flipped(second, 200))).end()),
+        new Break(
+            "a bit of the header turned over",
+            (n, r) ->
+                r.begin().send(first).send(FakePrimary.ltxFrame(DB, flipped(second, 45))).end()),
+        new Break(
+            "a bit of the trailer turned over",
+            (n, r) ->
+                r.begin()
+                    .send(first)
+                    .send(FakePrimary.ltxFrame(DB, flipped(second, second.length - 9)))
+                    .end()),
+        new Break(
+            "bytes after the trailer",
+            (n, r) ->
+                r.begin()
+                    .send(first)
+                    .send(FakePrimary.ltxFrame(DB, Arrays.copyOf(second, second.length + 5)))
+                    .end()),
+        new Break(
+            "a transaction left out",
+            (n, r) -> r.begin().send(first).send(FakePrimary.ltxFrame(DB, files.get(2))).end()),
         new Break("the same transaction twice", (n, r) -> r.begin().send(first).send(first).end()),
-        new Break("an unknown frame", (n, r) -> r.begin().send(first).send(FakePrimary.frame(out -> out.writeInt(99))).send(new byte[1000]).end()),
+        new Break(
+            "an unknown frame",
+            (n, r) ->
+                r.begin()
+                    .send(first)
+                    .send(FakePrimary.frame(out -> out.writeInt(99)))
+                    .send(new byte[1000])
+                    .end()),
         new Break(
             "a name of two gigabytes",
             (n, r) ->
@@ -104,7 +163,10 @@ class BrokenStreamTest {
   private static void honest(FakePrimary.Response response) throws IOException {
     response.begin();
     byte[] map = response.requestBody();
-    long txid = map.length == 4 + 4 + DB.length() + 16 ? java.nio.ByteBuffer.wrap(map).getLong(4 + 4 + DB.length()) : 0;
+    long txid =
+        map.length == 4 + 4 + DB.length() + 16
+            ? java.nio.ByteBuffer.wrap(map).getLong(4 + 4 + DB.length())
+            : 0;
     for (int i = (int) txid; i < files.size(); i++) {
       response.send(FakePrimary.ltxFrame(DB, files.get(i)));
     }
@@ -126,10 +188,15 @@ class BrokenStreamTest {
                   }
                 });
         Node replica = Node.started("replica", NodeConfig.replicaOf(primary.port()))) {
-      Await.until("the replica connects again, log:\n" + replica.log(), () -> primary.requests() >= 2);
+      Await.until(
+          "the replica connects again, log:\n" + replica.log(), () -> primary.requests() >= 2);
       assertThat(replica.pos(DB).txid()).isEqualTo(1);
       assertThat(replica.export(DB).checksum()).isEqualTo(replica.pos(DB).checksum());
-      assertThat(Commands.run("sqlite3", replica.db(DB).toString(), "SELECT count(*) FROM t").orThrow().output()).isEqualTo("0\n");
+      assertThat(
+              Commands.run("sqlite3", replica.db(DB).toString(), "SELECT count(*) FROM t")
+                  .orThrow()
+                  .output())
+          .isEqualTo("0\n");
 
       whole.countDown();
       replica.awaitPos(DB, position);
@@ -141,13 +208,30 @@ class BrokenStreamTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"../evil.db", "/tmp/evil.db", "a/evil.db", "..", ".", "", "nul\0.db", "s.db-pos", "s.db-wal", ".primary", ".lag"})
+  @ValueSource(
+      strings = {
+        "../evil.db",
+        "/tmp/evil.db",
+        "a/evil.db",
+        "..",
+        ".",
+        "",
+        "nul\0.db",
+        "s.db-pos",
+        "s.db-wal",
+        ".primary",
+        ".lag"
+      })
   void aNameThatIsNoneOfADatabaseIsRefused(String name) throws Exception {
     try (FakePrimary primary =
             new FakePrimary(
                 (n, response) -> {
                   if (n == 0) {
-                    response.begin().send(FakePrimary.ltxFrame(name, files.get(0))).send(FakePrimary.readyFrame()).end();
+                    response
+                        .begin()
+                        .send(FakePrimary.ltxFrame(name, files.get(0)))
+                        .send(FakePrimary.readyFrame())
+                        .end();
                   } else {
                     honest(response);
                   }
@@ -159,7 +243,8 @@ class BrokenStreamTest {
         assertThat(found.map(f -> f.getFileName().toString())).doesNotContain("evil.db");
       }
       assertThat(Path.of("/tmp/evil.db")).doesNotExist();
-      assertThat(Commands.run("ls", "-la", replica.mount().toString()).orThrow().output()).contains(DB);
+      assertThat(Commands.run("ls", "-la", replica.mount().toString()).orThrow().output())
+          .contains(DB);
       replica.export(DB).assertSameBytes(expected);
       assertThat(replica.log()).doesNotContain("\tat ");
       assertThat(replica.stop()).isZero();
@@ -168,7 +253,8 @@ class BrokenStreamTest {
 
   @Test
   void aServerThatSpeaksNoHttp2IsReportedAndAskedAgain() throws Exception {
-    try (java.net.ServerSocket server = new java.net.ServerSocket(0, 10, java.net.InetAddress.getLoopbackAddress());
+    try (java.net.ServerSocket server =
+            new java.net.ServerSocket(0, 10, java.net.InetAddress.getLoopbackAddress());
         Node replica = Node.create("replica", NodeConfig.replicaOf(server.getLocalPort()))) {
       var connections = new java.util.concurrent.atomic.AtomicInteger();
       Thread acceptor =
@@ -178,7 +264,10 @@ class BrokenStreamTest {
                   while (true) {
                     try (var socket = server.accept()) {
                       connections.incrementAndGet();
-                      socket.getOutputStream().write("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".getBytes());
+                      socket
+                          .getOutputStream()
+                          .write(
+                              "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".getBytes());
                     }
                   }
                 } catch (IOException e) {
@@ -189,7 +278,9 @@ class BrokenStreamTest {
       acceptor.start();
       replica.start();
       Await.until("the replica asks again", () -> connections.get() >= 3);
-      assertThat(replica.log()).contains(Integer.toString(server.getLocalPort())).doesNotContain("\tat ");
+      assertThat(replica.log())
+          .contains(Integer.toString(server.getLocalPort()))
+          .doesNotContain("\tat ");
       assertThat(replica.stop()).isZero();
     }
   }

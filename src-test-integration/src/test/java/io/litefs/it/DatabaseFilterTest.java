@@ -10,9 +10,16 @@ class DatabaseFilterTest {
   @Test
   void aReplicaReceivesOnlyTheDatabasesThatItNames() throws Exception {
     try (Cluster cluster = Cluster.start(2)) {
-      Node filtered = cluster.addReplica(NodeConfig.replicaOf(cluster.primary().port()).set("lease", "databases", "[\"b.db\", \"d.db\"]"));
+      Node filtered =
+          cluster.addReplica(
+              NodeConfig.replicaOf(cluster.primary().port())
+                  .set("lease", "databases", "[\"b.db\", \"d.db\"]"));
       for (String db : new String[] {"a.db", "b.db", "c.db", "d.db"}) {
-        Commands.run("sqlite3", cluster.primary().db(db).toString(), Sql.CREATE + ";" + Sql.insert(10, 100)).orThrow();
+        Commands.run(
+                "sqlite3",
+                cluster.primary().db(db).toString(),
+                Sql.CREATE + ";" + Sql.insert(10, 100))
+            .orThrow();
       }
       for (String db : new String[] {"b.db", "d.db"}) {
         cluster.assertIdentical(db);

@@ -27,15 +27,19 @@ class DatabaseImageTest {
     byte[] bytes = Files.readAllBytes(resource("wal.db"));
     bytes[5000] ^= 1;
     Path changed = Files.write(dir.resolve("changed.db"), bytes);
-    assertThatThrownBy(() -> new DatabaseImage(resource("wal.db")).assertSameBytes(new DatabaseImage(changed)))
+    assertThatThrownBy(
+            () -> new DatabaseImage(resource("wal.db")).assertSameBytes(new DatabaseImage(changed)))
         .isInstanceOf(AssertionError.class)
         .hasMessageContaining("byte 5000, page 2");
   }
 
   @Test
   void aPositionIsParsedStrictly() {
-    assertThat(Position.parse("00000000000000ff/832a64432d8c1f89\n")).isEqualTo(new Position(255, 0x832a64432d8c1f89L));
-    assertThatThrownBy(() -> Position.parse("00000000000000FF/832a64432d8c1f89\n")).isInstanceOf(IllegalArgumentException.class);
-    assertThatThrownBy(() -> Position.parse("00000000000000ff/832a64432d8c1f89")).isInstanceOf(IllegalArgumentException.class);
+    assertThat(Position.parse("00000000000000ff/832a64432d8c1f89\n"))
+        .isEqualTo(new Position(255, 0x832a64432d8c1f89L));
+    assertThatThrownBy(() -> Position.parse("00000000000000FF/832a64432d8c1f89\n"))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> Position.parse("00000000000000ff/832a64432d8c1f89"))
+        .isInstanceOf(IllegalArgumentException.class);
   }
 }

@@ -29,18 +29,27 @@ class ExecTest {
   void theCommandMayWriteAtOnceAndItsDataIsThereAtTheNextStart() {
     NodeConfig config = NodeConfig.primary();
     try (Node node = Node.create("exec", config)) {
-      node.configure(NodeConfig.primary().exec("sqlite3", node.db("app.db").toString(), Sql.CREATE + ";" + Sql.insert(10, 100)));
+      node.configure(
+          NodeConfig.primary()
+              .exec(
+                  "sqlite3", node.db("app.db").toString(), Sql.CREATE + ";" + Sql.insert(10, 100)));
       node.launch();
       assertThat(node.awaitExit(LIMIT)).as(node.log()).isZero();
       node.configure(NodeConfig.primary()).start();
-      assertThat(Commands.run("sqlite3", node.db("app.db").toString(), "SELECT count(*) FROM t").orThrow().output()).isEqualTo("10\n");
+      assertThat(
+              Commands.run("sqlite3", node.db("app.db").toString(), "SELECT count(*) FROM t")
+                  .orThrow()
+                  .output())
+          .isEqualTo("10\n");
     }
   }
 
   @Test
   void theConfigurationsCommandRunsToo(@TempDir Path dir) {
     Path proof = dir.resolve("proof");
-    try (Node node = Node.create("exec", NodeConfig.primary().set("exec", "\"sh -c 'echo done > " + proof + "'\""))) {
+    try (Node node =
+        Node.create(
+            "exec", NodeConfig.primary().set("exec", "\"sh -c 'echo done > " + proof + "'\""))) {
       node.launch();
       assertThat(node.awaitExit(LIMIT)).as(node.log()).isZero();
       assertThat(proof).hasContent("done");
@@ -51,10 +60,20 @@ class ExecTest {
   @ValueSource(strings = {"TERM", "INT", "HUP", "USR1"})
   void signalsReachTheCommand(String signal, @TempDir Path dir) {
     Path proof = dir.resolve("proof");
-    String script = "trap 'echo " + signal + " > " + proof + "; exit 7' " + signal + "; echo ready > " + dir.resolve("ready") + "; while :; do sleep 0.05; done";
+    String script =
+        "trap 'echo "
+            + signal
+            + " > "
+            + proof
+            + "; exit 7' "
+            + signal
+            + "; echo ready > "
+            + dir.resolve("ready")
+            + "; while :; do sleep 0.05; done";
     try (Node node = Node.create("exec", NodeConfig.primary().exec("bash", "-c", script))) {
       node.launch();
-      Await.until(LIMIT, () -> "the command runs: " + node.log(), () -> Files.exists(dir.resolve("ready")));
+      Await.until(
+          LIMIT, () -> "the command runs: " + node.log(), () -> Files.exists(dir.resolve("ready")));
       node.signal(signal);
       assertThat(node.awaitExit(LIMIT)).as(node.log()).isEqualTo(7);
       assertThat(proof).hasContent(signal);
@@ -68,14 +87,25 @@ class ExecTest {
     try (Node primary = Node.started("primary", NodeConfig.primary());
         Node replica = Node.create("replica", NodeConfig.replicaOf(primary.port()))) {
       for (int i = 0; i < 5; i++) {
-        Commands.run("sqlite3", primary.db("d" + i).toString(), Sql.CREATE + ";" + Sql.insert(2000, 1000)).orThrow();
+        Commands.run(
+                "sqlite3",
+                primary.db("d" + i).toString(),
+                Sql.CREATE + ";" + Sql.insert(2000, 1000))
+            .orThrow();
       }
       replica.configure(
           NodeConfig.replicaOf(primary.port())
               .exec(
                   "sh",
                   "-c",
-                  "for i in 0 1 2 3 4; do sqlite3 '" + replica.mount() + "'/d$i 'SELECT count(*) FROM t'; done > " + proof + ".tmp 2>&1; mv " + proof + ".tmp " + proof));
+                  "for i in 0 1 2 3 4; do sqlite3 '"
+                      + replica.mount()
+                      + "'/d$i 'SELECT count(*) FROM t'; done > "
+                      + proof
+                      + ".tmp 2>&1; mv "
+                      + proof
+                      + ".tmp "
+                      + proof));
       replica.launch();
       assertThat(replica.awaitExit(LIMIT)).as(replica.log()).isZero();
       assertThat(proof).hasContent("2000\n2000\n2000\n2000\n2000");
@@ -88,7 +118,9 @@ class ExecTest {
     try (Node primary = Node.started("primary", NodeConfig.primary())) {
       Commands.run("sqlite3", primary.db("d").toString(), Sql.CREATE).orThrow();
       primary.stop();
-      try (Node replica = Node.create("replica", NodeConfig.replicaOf(primary.port()).exec("touch", proof.toString()))) {
+      try (Node replica =
+          Node.create(
+              "replica", NodeConfig.replicaOf(primary.port()).exec("touch", proof.toString()))) {
         replica.start();
         assertThat(proof).doesNotExist();
         assertThat(replica.isRunning()).isTrue();

@@ -18,7 +18,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Starting, stopping and being killed; and every start that cannot succeed says why in one line and leaves nothing behind. */
+/**
+ * Starting, stopping and being killed; and every start that cannot succeed says why in one line and
+ * leaves nothing behind.
+ */
 class LifecycleTest {
 
   private static final Duration REFUSAL = Duration.ofSeconds(20);
@@ -30,12 +33,16 @@ class LifecycleTest {
 
   private static void assertRefused(Commands.Result result, String... words) {
     assertThat(result.exitCode()).as(result.output()).isNotZero();
-    assertThat(result.output()).as("no stack trace").doesNotContain("\tat ").doesNotContain("Exception in thread");
+    assertThat(result.output())
+        .as("no stack trace")
+        .doesNotContain("\tat ")
+        .doesNotContain("Exception in thread");
     assertThat(result.output()).contains(words);
   }
 
   private static void assertWorks(Node node, String db) {
-    Commands.run("sqlite3", node.db(db).toString(), Sql.CREATE + ";" + Sql.insert(10, 100)).orThrow();
+    Commands.run("sqlite3", node.db(db).toString(), Sql.CREATE + ";" + Sql.insert(10, 100))
+        .orThrow();
     assertThat(node.export(db).checksum()).isEqualTo(node.pos(db).checksum());
   }
 
@@ -45,8 +52,14 @@ class LifecycleTest {
     try (Node node = Node.started("open-files", NodeConfig.primary())) {
       try (Session journal = Driver.SHELL.open(node.db("journal.db"));
           Session wal = Driver.SHELL.open(node.db("wal.db"))) {
-        journal.runAll(Sql.CREATE, Sql.insert(100, 1000), "BEGIN IMMEDIATE", "INSERT INTO t(a) VALUES (1)");
-        wal.runAll("PRAGMA journal_mode = WAL", Sql.CREATE, Sql.insert(100, 1000), "BEGIN", "SELECT count(*) FROM t");
+        journal.runAll(
+            Sql.CREATE, Sql.insert(100, 1000), "BEGIN IMMEDIATE", "INSERT INTO t(a) VALUES (1)");
+        wal.runAll(
+            "PRAGMA journal_mode = WAL",
+            Sql.CREATE,
+            Sql.insert(100, 1000),
+            "BEGIN",
+            "SELECT count(*) FROM t");
         node.signal(signal);
         int code = node.awaitExit(Duration.ofSeconds(20));
         assertThat(code).isIn(0, signal.equals("TERM") ? 143 : 130);
@@ -55,7 +68,13 @@ class LifecycleTest {
       }
       node.start();
       for (String db : List.of("journal.db", "wal.db")) {
-        assertThat(Commands.run("sqlite3", node.db(db).toString(), "PRAGMA integrity_check; SELECT count(*) FROM t").orThrow().output())
+        assertThat(
+                Commands.run(
+                        "sqlite3",
+                        node.db(db).toString(),
+                        "PRAGMA integrity_check; SELECT count(*) FROM t")
+                    .orThrow()
+                    .output())
             .isEqualTo("ok\n100\n");
       }
     }
@@ -68,7 +87,8 @@ class LifecycleTest {
       Node node = cluster.primary();
       for (int i = 1; i <= 3; i++) {
         try (Session session = Driver.SHELL.open(node.db("k.db"))) {
-          session.runAll(mode.pragma(), "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, a, b)");
+          session.runAll(
+              mode.pragma(), "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, a, b)");
           session.run("INSERT INTO t(a, b) VALUES (" + i + ", randomblob(20000))");
           if (i == 3) {
             session.runAll("BEGIN IMMEDIATE", "UPDATE t SET a = a + 1");
@@ -79,7 +99,11 @@ class LifecycleTest {
           node.start();
           assertThat(node.pos("k.db").txid()).isGreaterThanOrEqualTo(acknowledged.txid());
         }
-        assertThat(Commands.run("sqlite3", node.db("k.db").toString(), "SELECT count(*), max(a) FROM t").orThrow().output())
+        assertThat(
+                Commands.run(
+                        "sqlite3", node.db("k.db").toString(), "SELECT count(*), max(a) FROM t")
+                    .orThrow()
+                    .output())
             .isEqualTo(i + "|" + i + "\n");
         cluster.assertIdentical("k.db");
       }
@@ -111,7 +135,9 @@ class LifecycleTest {
   @Test
   void aSecondDaemonOnTheSameDataDirectoryIsRefused() {
     try (Node first = Node.started("first", NodeConfig.primary());
-        Node second = Node.create("second", NodeConfig.primary().set("data", "dir", "\"" + first.data() + "\""))) {
+        Node second =
+            Node.create(
+                "second", NodeConfig.primary().set("data", "dir", "\"" + first.data() + "\""))) {
       assertRefused(second.launchAndAwaitExit(REFUSAL), first.data().toString());
       assertThat(Mounts.isMounted(second.mount())).isFalse();
       assertWorks(first, "still.db");
@@ -121,7 +147,9 @@ class LifecycleTest {
   @Test
   void aMountPointInUseIsRefused() {
     try (Node first = Node.started("first", NodeConfig.primary());
-        Node second = Node.create("second", NodeConfig.primary().set("fuse", "dir", "\"" + first.mount() + "\""))) {
+        Node second =
+            Node.create(
+                "second", NodeConfig.primary().set("fuse", "dir", "\"" + first.mount() + "\""))) {
       assertRefused(second.launchAndAwaitExit(REFUSAL), first.mount().toString());
       assertThat(Mounts.isMounted(first.mount())).isTrue();
       assertWorks(first, "still.db");
@@ -131,7 +159,11 @@ class LifecycleTest {
   @Test
   void anOccupiedPortIsRefusedAndNothingStaysMounted() throws Exception {
     try (ServerSocket occupied = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
-        Node node = Node.create("port", NodeConfig.primary().set("http", "addr", "\"127.0.0.1:" + occupied.getLocalPort() + "\""))) {
+        Node node =
+            Node.create(
+                "port",
+                NodeConfig.primary()
+                    .set("http", "addr", "\"127.0.0.1:" + occupied.getLocalPort() + "\""))) {
       assertRefused(node.launchAndAwaitExit(REFUSAL), Integer.toString(occupied.getLocalPort()));
       assertThat(Mounts.isMounted(node.mount())).isFalse();
     }
@@ -143,7 +175,9 @@ class LifecycleTest {
       node.configure(NodeConfig.replicaOf(node.port()));
       node.launch();
       Await.until(
-          REFUSAL, () -> "the log tells that the node points at itself:\n" + node.log(), () -> node.log().toLowerCase(java.util.Locale.ROOT).contains("itself"));
+          REFUSAL,
+          () -> "the log tells that the node points at itself:\n" + node.log(),
+          () -> node.log().toLowerCase(java.util.Locale.ROOT).contains("itself"));
       if (node.isRunning()) {
         node.stop();
       }
@@ -161,7 +195,15 @@ class LifecycleTest {
               REFUSAL,
               Node.launcherEnvironment(),
               List.of(
-                  "unshare", "-m", "sh", "-c", WITHOUT_FUSE, Node.launcher().get(0), "mount", "-config", config.toString()));
+                  "unshare",
+                  "-m",
+                  "sh",
+                  "-c",
+                  WITHOUT_FUSE,
+                  Node.launcher().get(0),
+                  "mount",
+                  "-config",
+                  config.toString()));
       assertRefused(result, "/dev/fuse");
     }
   }
@@ -178,7 +220,8 @@ class LifecycleTest {
         "nonsense\n",
         ""
       })
-  void aConfigurationThatCannotBeUnderstoodIsRefusedWithFileAndLine(String yaml, @TempDir Path dir) throws Exception {
+  void aConfigurationThatCannotBeUnderstoodIsRefusedWithFileAndLine(String yaml, @TempDir Path dir)
+      throws Exception {
     Path file = Files.writeString(dir.resolve("litefs.yml"), yaml);
     if (yaml.isEmpty()) {
       Files.delete(file);
@@ -193,7 +236,8 @@ class LifecycleTest {
   @Test
   void aDataDirectoryThatIsAFileIsRefused(@TempDir Path dir) throws Exception {
     Path file = Files.writeString(dir.resolve("data"), "not a directory");
-    try (Node node = Node.create("file", NodeConfig.primary().set("data", "dir", "\"" + file + "\""))) {
+    try (Node node =
+        Node.create("file", NodeConfig.primary().set("data", "dir", "\"" + file + "\""))) {
       assertRefused(node.launchAndAwaitExit(REFUSAL), file.toString());
       assertThat(Mounts.isMounted(node.mount())).isFalse();
     }
@@ -204,7 +248,8 @@ class LifecycleTest {
     try (Node node = Node.create("full", NodeConfig.primary())) {
       Files.writeString(node.mount().resolve("precious"), "data");
       node.launch();
-      Await.until("it mounts or gives up", () -> !node.isRunning() || Mounts.isMounted(node.mount()));
+      Await.until(
+          "it mounts or gives up", () -> !node.isRunning() || Mounts.isMounted(node.mount()));
       if (node.isRunning()) {
         node.stop();
       } else {
@@ -219,7 +264,8 @@ class LifecycleTest {
     assertRefused(Node.litefs(REFUSAL, "mont"), "mont");
     assertRefused(Node.litefs(REFUSAL, "mount", "-no-such-option"), "-no-such-option");
     assertRefused(Node.litefs(REFUSAL, "export", "-name", "x"), "FILE");
-    assertThat(Node.litefs(REFUSAL, "--help").orThrow().output()).contains("mount", "export", "import", "version");
+    assertThat(Node.litefs(REFUSAL, "--help").orThrow().output())
+        .contains("mount", "export", "import", "version");
     assertThat(Node.litefs(REFUSAL, "mount", "--help").orThrow().output()).contains("config");
     assertThat(Node.litefs(REFUSAL, "version").orThrow().output()).containsPattern("\\d+\\.\\d+");
   }

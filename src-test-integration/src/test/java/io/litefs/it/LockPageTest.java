@@ -12,7 +12,10 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A database that grows beyond 1 GiB, where the page that holds SQLite's lock bytes belongs to no transaction. */
+/**
+ * A database that grows beyond 1 GiB, where the page that holds SQLite's lock bytes belongs to no
+ * transaction.
+ */
 class LockPageTest {
 
   private static final long GIB = 0x40000000L;
@@ -20,7 +23,8 @@ class LockPageTest {
   private static final Duration LIMIT = Duration.ofMinutes(3);
 
   @Test
-  void aDatabaseGrowsAcrossTheLockPageTo1200MegabytesAndShrinksAgain(@TempDir Path dir) throws Exception {
+  void aDatabaseGrowsAcrossTheLockPageTo1200MegabytesAndShrinksAgain(@TempDir Path dir)
+      throws Exception {
     String db = "large.db";
     Path prepared = dir.resolve(db);
     Commands.run(
@@ -37,7 +41,11 @@ class LockPageTest {
     assertThat(prepared.toFile().length()).isLessThan(GIB);
 
     try (Cluster cluster = Cluster.start(2)) {
-      Commands.run(LIMIT, Map.of(), List.of("cp", prepared.toString(), cluster.primary().db(db).toString())).orThrow();
+      Commands.run(
+              LIMIT,
+              Map.of(),
+              List.of("cp", prepared.toString(), cluster.primary().db(db).toString()))
+          .orThrow();
       try (Session session = Driver.SHELL.open(cluster.primary().db(db))) {
         session.runAll("PRAGMA synchronous = OFF", "PRAGMA journal_mode = DELETE");
         session.run(Sql.insert(5000, 4000));
@@ -54,7 +62,13 @@ class LockPageTest {
         session.runAll("PRAGMA journal_mode = TRUNCATE", "DELETE FROM t WHERE a > 500");
         session.run("INSERT INTO t(a) VALUES (1)");
         compare(cluster, db);
-        assertThat(Commands.run(LIMIT, Map.of(), List.of("sqlite3", cluster.replica().db(db).toString(), "PRAGMA quick_check")).output())
+        assertThat(
+                Commands.run(
+                        LIMIT,
+                        Map.of(),
+                        List.of(
+                            "sqlite3", cluster.replica().db(db).toString(), "PRAGMA quick_check"))
+                    .output())
             .isEqualTo("ok\n");
 
         session.runAll("DELETE FROM filler", "VACUUM");

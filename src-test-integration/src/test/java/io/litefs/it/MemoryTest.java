@@ -7,7 +7,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** The daemon's memory does not depend on how much it has done, nor on the size of a transaction. */
+/**
+ * The daemon's memory does not depend on how much it has done, nor on the size of a transaction.
+ */
 class MemoryTest {
 
   private static final long MIB = 1 << 20;
@@ -33,7 +35,9 @@ class MemoryTest {
       cluster.sync("m.db");
       for (int i = 0; i < before.length; i++) {
         long after = cluster.nodes().get(i).residentBytes();
-        System.out.printf("resident after %d %s transactions, node %d: %d MiB, before %d MiB%n", TRANSACTIONS, mode, i, after / MIB, before[i] / MIB);
+        System.out.printf(
+            "resident after %d %s transactions, node %d: %d MiB, before %d MiB%n",
+            TRANSACTIONS, mode, i, after / MIB, before[i] / MIB);
         assertThat(after).isLessThan(before[i] + 16 * MIB).isLessThan(170 * MIB);
       }
       cluster.assertIdentical("m.db");

@@ -12,15 +12,22 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Every change from one journal mode to another, with changes that the old mode has not put into the database file yet. */
+/**
+ * Every change from one journal mode to another, with changes that the old mode has not put into
+ * the database file yet.
+ */
 class ModeSwitchTest {
 
   @RegisterExtension static final Nodes NODES = Nodes.of(2);
 
-  private static final List<String> MODES = List.of("delete", "truncate", "persist", "wal", "memory", "off");
+  private static final List<String> MODES =
+      List.of("delete", "truncate", "persist", "wal", "memory", "off");
 
   static Stream<Arguments> pairs() {
-    return MODES.stream().flatMap(from -> MODES.stream().filter(to -> !to.equals(from)).map(to -> Arguments.of(from, to)));
+    return MODES.stream()
+        .flatMap(
+            from ->
+                MODES.stream().filter(to -> !to.equals(from)).map(to -> Arguments.of(from, to)));
   }
 
   @ParameterizedTest

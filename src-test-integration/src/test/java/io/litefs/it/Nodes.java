@@ -7,8 +7,9 @@ import org.junit.jupiter.api.extension.BeforeAllCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 
 /**
- * A cluster that lives as long as the tests of one class; each test uses databases of its own names. At the end every node
- * must stop cleanly and none may have logged a stack trace. The logs are printed with each failure.
+ * A cluster that lives as long as the tests of one class; each test uses databases of its own
+ * names. At the end every node must stop cleanly and none may have logged a stack trace. The logs
+ * are printed with each failure.
  */
 final class Nodes implements BeforeAllCallback, AfterAllCallback, AfterTestExecutionCallback {
 
@@ -49,7 +50,8 @@ final class Nodes implements BeforeAllCallback, AfterAllCallback, AfterTestExecu
   @Override
   public void afterTestExecution(ExtensionContext context) {
     if (context.getExecutionException().isPresent()) {
-      System.err.println("logs at the failure of " + context.getDisplayName() + ":\n" + cluster.logs());
+      System.err.println(
+          "logs at the failure of " + context.getDisplayName() + ":\n" + cluster.logs());
     }
   }
 

@@ -25,11 +25,14 @@ class OpenReaderTest {
       try (Session reader = Driver.JDBC.open(NODES.replica().db(db))) {
         assertThat(reader.value("SELECT count(*) FROM t")).isEqualTo("50");
 
-        writer.runAll("ALTER TABLE t ADD COLUMN c DEFAULT 'x'", "INSERT INTO t(a, c) VALUES (0, 'y')");
+        writer.runAll(
+            "ALTER TABLE t ADD COLUMN c DEFAULT 'x'", "INSERT INTO t(a, c) VALUES (0, 'y')");
         NODES.cluster().sync(db);
-        assertThat(reader.run("SELECT c, count(*) FROM t GROUP BY c ORDER BY c")).containsExactly("x|50", "y|1");
+        assertThat(reader.run("SELECT c, count(*) FROM t GROUP BY c ORDER BY c"))
+            .containsExactly("x|50", "y|1");
 
-        writer.runAll("CREATE TABLE u(v)", "CREATE INDEX ta ON t(a)", "INSERT INTO u SELECT a FROM t");
+        writer.runAll(
+            "CREATE TABLE u(v)", "CREATE INDEX ta ON t(a)", "INSERT INTO u SELECT a FROM t");
         NODES.cluster().sync(db);
         assertThat(reader.value("SELECT count(*) FROM u JOIN t ON v = a")).isEqualTo("51");
 
@@ -70,7 +73,12 @@ class OpenReaderTest {
   void readersOnTheReplicaNeverSeeHalfATransaction(JournalMode mode) throws Exception {
     String db = "transfers-" + mode;
     try (Session writer = Driver.SHELL.open(NODES.primary().db(db))) {
-      writer.runAll(mode.pragma(), "PRAGMA wal_autocheckpoint = 20", Sql.CREATE, Sql.insert(200, 400), "UPDATE t SET a = 100");
+      writer.runAll(
+          mode.pragma(),
+          "PRAGMA wal_autocheckpoint = 20",
+          Sql.CREATE,
+          Sql.insert(200, 400),
+          "UPDATE t SET a = 100");
       NODES.cluster().sync(db);
       AtomicReference<Throwable> failure = new AtomicReference<>();
       Thread[] readers = new Thread[2];
@@ -113,15 +121,24 @@ class OpenReaderTest {
 
   @ParameterizedTest
   @EnumSource(JournalMode.class)
-  void aDropUnderAnOpenReaderLetsItFinishAndTheNextOpenFindsTheNewDatabase(JournalMode mode) throws Exception {
+  void aDropUnderAnOpenReaderLetsItFinishAndTheNextOpenFindsTheNewDatabase(JournalMode mode)
+      throws Exception {
     String db = "dropped-" + mode;
-    Commands.run("sqlite3", NODES.primary().db(db).toString(), mode.pragma() + ";" + Sql.CREATE + ";" + Sql.insert(50, 200)).orThrow();
+    Commands.run(
+            "sqlite3",
+            NODES.primary().db(db).toString(),
+            mode.pragma() + ";" + Sql.CREATE + ";" + Sql.insert(50, 200))
+        .orThrow();
     NODES.cluster().sync(db);
     try (Session reader = Driver.SHELL.open(NODES.replica().db(db))) {
       assertThat(reader.value("SELECT count(*) FROM t")).isEqualTo("50");
       Files.delete(NODES.primary().db(db));
       NODES.cluster().assertDropped(db);
-      Commands.run("sqlite3", NODES.primary().db(db).toString(), mode.pragma() + ";" + Sql.CREATE + ";" + Sql.insert(3, 20)).orThrow();
+      Commands.run(
+              "sqlite3",
+              NODES.primary().db(db).toString(),
+              mode.pragma() + ";" + Sql.CREATE + ";" + Sql.insert(3, 20))
+          .orThrow();
       NODES.cluster().assertIdentical(db);
     }
     try (Session reader = Driver.SHELL.open(NODES.replica().db(db))) {

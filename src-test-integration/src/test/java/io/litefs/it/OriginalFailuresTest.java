@@ -30,7 +30,11 @@ class OriginalFailuresTest {
       session.runAll(Sql.CREATE, Sql.insert(100, 300));
       session.runAll("BEGIN", "UPDATE t SET a = a + 1", "DELETE FROM t WHERE id > 90", "COMMIT");
       NODES.cluster().sync(db);
-      assertThat(Commands.run("sqlite3", NODES.replica().db(db).toString(), "SELECT count(*) FROM t").orThrow().output()).isEqualTo("90\n");
+      assertThat(
+              Commands.run("sqlite3", NODES.replica().db(db).toString(), "SELECT count(*) FROM t")
+                  .orThrow()
+                  .output())
+          .isEqualTo("90\n");
     }
     NODES.cluster().assertIdentical(db);
   }
@@ -39,7 +43,11 @@ class OriginalFailuresTest {
   void exclusiveLockingThatBeginsWithinWalModeAndEndsAgain() {
     String db = "exclusive-later";
     try (Session session = Driver.SHELL.open(NODES.primary().db(db))) {
-      session.runAll("PRAGMA journal_mode = WAL", Sql.CREATE, "PRAGMA locking_mode = EXCLUSIVE", Sql.insert(100, 300));
+      session.runAll(
+          "PRAGMA journal_mode = WAL",
+          Sql.CREATE,
+          "PRAGMA locking_mode = EXCLUSIVE",
+          Sql.insert(100, 300));
       NODES.cluster().sync(db);
       session.runAll("PRAGMA locking_mode = NORMAL", "DELETE FROM t WHERE a > 50", "VACUUM");
       NODES.cluster().assertIdentical(db);
@@ -51,11 +59,16 @@ class OriginalFailuresTest {
   void journalSizeLimitTruncatesTheWal(int limit) throws Exception {
     String db = "limit-" + limit;
     try (Session session = Driver.SHELL.open(NODES.primary().db(db))) {
-      session.runAll("PRAGMA journal_mode = WAL", "PRAGMA journal_size_limit = " + limit, Sql.CREATE, Sql.insert(500, 1000));
+      session.runAll(
+          "PRAGMA journal_mode = WAL",
+          "PRAGMA journal_size_limit = " + limit,
+          Sql.CREATE,
+          Sql.insert(500, 1000));
       assertThat(Files.size(NODES.primary().db(db + "-wal"))).isGreaterThan(500_000);
       session.run("PRAGMA wal_checkpoint(RESTART)");
       session.run("INSERT INTO t(a) VALUES (1)");
-      assertThat(Files.size(NODES.primary().db(db + "-wal"))).isLessThanOrEqualTo(Math.max(limit, 3 * 4120 + 32));
+      assertThat(Files.size(NODES.primary().db(db + "-wal")))
+          .isLessThanOrEqualTo(Math.max(limit, 3 * 4120 + 32));
       NODES.cluster().assertIdentical(db);
     }
   }
@@ -65,7 +78,10 @@ class OriginalFailuresTest {
   void aDatabaseMayBeNamedLikeAFileOfAnother(String db) {
     for (JournalMode mode : JournalMode.values()) {
       try (Session session = Driver.SHELL.open(NODES.primary().db(db))) {
-        session.runAll(mode.pragma(), "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, a, b)", Sql.insert(50, 300));
+        session.runAll(
+            mode.pragma(),
+            "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, a, b)",
+            Sql.insert(50, 300));
         NODES.cluster().assertIdentical(db);
       }
       NODES.cluster().assertIdentical(db);
@@ -76,7 +92,11 @@ class OriginalFailuresTest {
   void walDataThenDeleteModeInOneStep() {
     String db = "wal-to-delete";
     try (Session session = Driver.SHELL.open(NODES.primary().db(db))) {
-      session.runAll("PRAGMA journal_mode = WAL", "PRAGMA wal_autocheckpoint = 0", Sql.CREATE, Sql.insert(300, 900));
+      session.runAll(
+          "PRAGMA journal_mode = WAL",
+          "PRAGMA wal_autocheckpoint = 0",
+          Sql.CREATE,
+          Sql.insert(300, 900));
       session.runAll("UPDATE t SET b = randomblob(950)", "PRAGMA journal_mode = DELETE");
       NODES.cluster().assertIdentical(db);
     }
@@ -86,7 +106,11 @@ class OriginalFailuresTest {
   void aLargeDeleteAndVacuumInWalModeShrinksByThousandsOfPagesBeforeACheckpoint() {
     String db = "shrinking-wal";
     try (Session session = Driver.SHELL.open(NODES.primary().db(db))) {
-      session.runAll("PRAGMA journal_mode = WAL", "PRAGMA wal_autocheckpoint = 0", Sql.CREATE, Sql.insert(3000, 3000));
+      session.runAll(
+          "PRAGMA journal_mode = WAL",
+          "PRAGMA wal_autocheckpoint = 0",
+          Sql.CREATE,
+          Sql.insert(3000, 3000));
       NODES.cluster().assertIdentical(db);
       session.runAll("DELETE FROM t WHERE a > 10", "VACUUM");
       NODES.cluster().assertIdentical(db);
@@ -102,8 +126,18 @@ class OriginalFailuresTest {
   void autoVacuumCacheSpillAndShrinkInOneTransaction(JournalMode mode) {
     String db = "spill-shrink-" + mode;
     try (Session session = Driver.SHELL.open(NODES.primary().db(db))) {
-      session.runAll("PRAGMA auto_vacuum = FULL", mode.pragma(), "PRAGMA cache_size = 10", Sql.CREATE, Sql.insert(500, 2000));
-      session.runAll("BEGIN", Sql.insert(1500, 2000), "UPDATE t SET a = a + 1", "DELETE FROM t WHERE id > 100", "COMMIT");
+      session.runAll(
+          "PRAGMA auto_vacuum = FULL",
+          mode.pragma(),
+          "PRAGMA cache_size = 10",
+          Sql.CREATE,
+          Sql.insert(500, 2000));
+      session.runAll(
+          "BEGIN",
+          Sql.insert(1500, 2000),
+          "UPDATE t SET a = a + 1",
+          "DELETE FROM t WHERE id > 100",
+          "COMMIT");
       NODES.cluster().assertIdentical(db);
       session.run(Sql.insert(20, 2000));
       NODES.cluster().assertIdentical(db);
@@ -129,18 +163,36 @@ class OriginalFailuresTest {
   void aDatabaseIsRenamed(JournalMode mode) throws Exception {
     String from = "before-" + mode;
     String to = "after-" + mode;
-    Commands.run("sqlite3", NODES.primary().db(from).toString(), mode.pragma() + ";" + Sql.CREATE + ";" + Sql.insert(100, 500)).orThrow();
+    Commands.run(
+            "sqlite3",
+            NODES.primary().db(from).toString(),
+            mode.pragma() + ";" + Sql.CREATE + ";" + Sql.insert(100, 500))
+        .orThrow();
     NODES.cluster().assertIdentical(from);
-    Commands.run("mv", NODES.primary().db(from).toString(), NODES.primary().db(to).toString()).orThrow();
+    Commands.run("mv", NODES.primary().db(from).toString(), NODES.primary().db(to).toString())
+        .orThrow();
     NODES.cluster().assertIdentical(to);
     NODES.cluster().assertDropped(from);
-    assertThat(Commands.run("sqlite3", NODES.replica().db(to).toString(), "SELECT count(*) FROM t").orThrow().output()).isEqualTo("100\n");
+    assertThat(
+            Commands.run("sqlite3", NODES.replica().db(to).toString(), "SELECT count(*) FROM t")
+                .orThrow()
+                .output())
+        .isEqualTo("100\n");
 
-    Commands.run("sqlite3", NODES.primary().db(from).toString(), "CREATE TABLE other(a); INSERT INTO other VALUES (7)").orThrow();
-    Commands.run("mv", NODES.primary().db(from).toString(), NODES.primary().db(to).toString()).orThrow();
+    Commands.run(
+            "sqlite3",
+            NODES.primary().db(from).toString(),
+            "CREATE TABLE other(a); INSERT INTO other VALUES (7)")
+        .orThrow();
+    Commands.run("mv", NODES.primary().db(from).toString(), NODES.primary().db(to).toString())
+        .orThrow();
     NODES.cluster().assertIdentical(to);
     NODES.cluster().assertDropped(from);
-    assertThat(Commands.run("sqlite3", NODES.replica().db(to).toString(), "SELECT a FROM other").orThrow().output()).isEqualTo("7\n");
+    assertThat(
+            Commands.run("sqlite3", NODES.replica().db(to).toString(), "SELECT a FROM other")
+                .orThrow()
+                .output())
+        .isEqualTo("7\n");
   }
 
   @ParameterizedTest
@@ -153,7 +205,16 @@ class OriginalFailuresTest {
         Commands.run(
             Duration.ofMinutes(5),
             Map.of(),
-            List.of("sh", "-c", "cd '" + sqlite.resolve("mptest") + "' && ../bin/mptester '" + NODES.primary().db(db) + "' " + script + " --timeout 240000"));
+            List.of(
+                "sh",
+                "-c",
+                "cd '"
+                    + sqlite.resolve("mptest")
+                    + "' && ../bin/mptester '"
+                    + NODES.primary().db(db)
+                    + "' "
+                    + script
+                    + " --timeout 240000"));
     assertThat(result.output()).contains("0 errors");
     assertThat(result.exitCode()).as(result.output()).isZero();
     NODES.cluster().assertIdentical(db);

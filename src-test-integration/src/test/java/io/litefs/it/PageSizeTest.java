@@ -21,7 +21,10 @@ class PageSizeTest {
   static Stream<Arguments> sizesAndModes() {
     return IntStream.of(512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
         .boxed()
-        .flatMap(size -> Stream.of(JournalMode.DELETE, JournalMode.WAL).map(mode -> Arguments.of(size, mode)));
+        .flatMap(
+            size ->
+                Stream.of(JournalMode.DELETE, JournalMode.WAL)
+                    .map(mode -> Arguments.of(size, mode)));
   }
 
   @ParameterizedTest
@@ -54,7 +57,8 @@ class PageSizeTest {
         assertThat(session.value("PRAGMA page_size")).isEqualTo(Integer.toString(size));
         session.run("INSERT INTO t(a, b) VALUES (" + size + ", randomblob(5000))");
         NODES.cluster().assertIdentical(db);
-        assertThat(reader.value("SELECT max(id) FROM t WHERE a = " + size)).isEqualTo(session.value("SELECT max(id) FROM t"));
+        assertThat(reader.value("SELECT max(id) FROM t WHERE a = " + size))
+            .isEqualTo(session.value("SELECT max(id) FROM t"));
         assertThat(reader.value("PRAGMA integrity_check")).isEqualTo("ok");
       }
     }
@@ -71,7 +75,13 @@ class PageSizeTest {
   void theFirstTransactionMayChangeThePageSizeOfAnEmptyDatabase() {
     String db = "empty-then-sized";
     try (Session session = Driver.SHELL.open(NODES.primary().db(db))) {
-      session.runAll("CREATE TABLE x(a)", "DROP TABLE x", "PRAGMA page_size = 512", "VACUUM", Sql.CREATE, Sql.insert(10, 600));
+      session.runAll(
+          "CREATE TABLE x(a)",
+          "DROP TABLE x",
+          "PRAGMA page_size = 512",
+          "VACUUM",
+          Sql.CREATE,
+          Sql.insert(10, 600));
       NODES.cluster().assertIdentical(db);
     }
   }
@@ -82,7 +92,8 @@ class PageSizeTest {
     for (JournalMode mode : JournalMode.values()) {
       String db = "auto-" + kind + "-" + mode;
       try (Session session = Driver.SHELL.open(NODES.primary().db(db))) {
-        session.runAll("PRAGMA auto_vacuum = " + kind, mode.pragma(), Sql.CREATE, Sql.insert(500, 1000));
+        session.runAll(
+            "PRAGMA auto_vacuum = " + kind, mode.pragma(), Sql.CREATE, Sql.insert(500, 1000));
         NODES.cluster().assertIdentical(db);
         session.run("DELETE FROM t WHERE a > 20");
         session.run("PRAGMA incremental_vacuum(50)");

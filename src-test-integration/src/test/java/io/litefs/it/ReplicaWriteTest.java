@@ -32,7 +32,14 @@ class ReplicaWriteTest {
       try (Session session = driver.open(NODES.replica().db(db))) {
         assertThat(session.value("SELECT count(*) FROM t")).isEqualTo("100");
         for (String statement :
-            new String[] {"INSERT INTO t(a) VALUES (1)", "DELETE FROM t", "UPDATE t SET a = 1", "DROP TABLE t", "CREATE TABLE u(v)", "VACUUM"}) {
+            new String[] {
+              "INSERT INTO t(a) VALUES (1)",
+              "DELETE FROM t",
+              "UPDATE t SET a = 1",
+              "DROP TABLE t",
+              "CREATE TABLE u(v)",
+              "VACUUM"
+            }) {
           assertThatThrownBy(() -> session.run(statement))
               .as(statement)
               .isInstanceOf(SqliteError.class)
@@ -78,7 +85,11 @@ class ReplicaWriteTest {
   @EnumSource(JournalMode.class)
   void fileOperationsOnTheReplicaAreRefused(JournalMode mode) {
     String db = "files-" + mode;
-    Commands.run("sqlite3", NODES.primary().db(db).toString(), mode.pragma() + ";" + Sql.CREATE + ";" + Sql.insert(100, 300)).orThrow();
+    Commands.run(
+            "sqlite3",
+            NODES.primary().db(db).toString(),
+            mode.pragma() + ";" + Sql.CREATE + ";" + Sql.insert(100, 300))
+        .orThrow();
     Position before = NODES.cluster().assertIdentical(db);
     String file = "'" + NODES.replica().db(db) + "'";
     for (String script :

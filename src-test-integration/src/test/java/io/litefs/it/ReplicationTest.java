@@ -21,12 +21,14 @@ class ReplicationTest {
   @RegisterExtension static final Nodes NODES = Nodes.of(3);
 
   static Stream<Arguments> driversAndModes() {
-    return Stream.of(Driver.values()).flatMap(driver -> Stream.of(JournalMode.values()).map(mode -> Arguments.of(driver, mode)));
+    return Stream.of(Driver.values())
+        .flatMap(driver -> Stream.of(JournalMode.values()).map(mode -> Arguments.of(driver, mode)));
   }
 
   @ParameterizedTest
   @MethodSource("driversAndModes")
-  void everyDriverCreatesWritesVacuumsAndDropsInEveryMode(Driver driver, JournalMode mode) throws Exception {
+  void everyDriverCreatesWritesVacuumsAndDropsInEveryMode(Driver driver, JournalMode mode)
+      throws Exception {
     Cluster cluster = NODES.cluster();
     String db = driver + "-" + mode + ".db";
     Path file = cluster.primary().db(db);
@@ -98,7 +100,11 @@ class ReplicationTest {
   @Test
   void manyDatabasesReplicateSideBySide() {
     for (int i = 0; i < 20; i++) {
-      Commands.run("sqlite3", NODES.primary().db("many-" + i).toString(), Sql.CREATE + ";" + Sql.insert(10 * i + 1, 100)).orThrow();
+      Commands.run(
+              "sqlite3",
+              NODES.primary().db("many-" + i).toString(),
+              Sql.CREATE + ";" + Sql.insert(10 * i + 1, 100))
+          .orThrow();
     }
     for (int i = 0; i < 20; i++) {
       NODES.cluster().assertIdentical("many-" + i);
@@ -107,8 +113,11 @@ class ReplicationTest {
 
   @Test
   void namesWithSpacesAndLettersOfOtherAlphabetsWork() {
-    for (String db : new String[] {"with space.db", "données-β.sqlite3", ".hidden", "a=b&c%41+.db"}) {
-      Commands.run("sqlite3", NODES.primary().db(db).toString(), Sql.CREATE + ";" + Sql.insert(5, 100)).orThrow();
+    for (String db :
+        new String[] {"with space.db", "données-β.sqlite3", ".hidden", "a=b&c%41+.db"}) {
+      Commands.run(
+              "sqlite3", NODES.primary().db(db).toString(), Sql.CREATE + ";" + Sql.insert(5, 100))
+          .orThrow();
       NODES.cluster().assertIdentical(db);
     }
   }

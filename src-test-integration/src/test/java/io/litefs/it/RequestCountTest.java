@@ -11,8 +11,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
- * How often the daemon is asked. A request costs about 10 us and two switches of process; a read transaction must make none, and
- * one more per write transaction is a regression.
+ * How often the daemon is asked. A request costs about 10 us and two switches of process; a read
+ * transaction must make none, and one more per write transaction is a regression.
  */
 class RequestCountTest {
 
@@ -57,9 +57,11 @@ class RequestCountTest {
           reader.repeat(3, "SELECT sum(length(b)) FROM t");
           Map<String, Long> asked = difference(before, node.requestCounts());
           if (mode == JournalMode.PERSIST && node == NODES.primary()) {
-            // SQLite itself opens a journal that exists, in each transaction, to see whether its first byte is zero; and as root
+            // SQLite itself opens a journal that exists, in each transaction, to see whether its
+            // first byte is zero; and as root
             // it sets the owner.
-            assertThat(asked.keySet()).isSubsetOf("open", "getattr", "setattr", "read", "flush", "release");
+            assertThat(asked.keySet())
+                .isSubsetOf("open", "getattr", "setattr", "read", "flush", "release");
           } else {
             assertThat(asked).as(node == NODES.primary() ? "primary" : "replica").isEmpty();
           }
@@ -98,15 +100,23 @@ class RequestCountTest {
   }
 
   /**
-   * The most requests that a one-row INSERT may make, over the mean of 200. Of DELETE's 25: ten writes (the journal's header, three per
-   * page of it, the two pages), three fsyncs, create, unlink, close and a look-up of the journal, two getattrs, one setattr, and the directory opened, synced and
-   * closed. Of WAL's: a header and a page per frame, and a share of the checkpoint.
+   * The most requests that a one-row INSERT may make, over the mean of 200. Of DELETE's 25: ten
+   * writes (the journal's header, three per page of it, the two pages), three fsyncs, create,
+   * unlink, close and a look-up of the journal, two getattrs, one setattr, and the directory
+   * opened, synced and closed. Of WAL's: a header and a page per frame, and a share of the
+   * checkpoint.
    */
   @ParameterizedTest
   @CsvSource({
-    "DELETE, FULL, 25.5", "TRUNCATE, FULL, 24.5", "PERSIST, FULL, 32.5", "WAL, FULL, 4.5", "WAL, NORMAL, 3.5", "DELETE, OFF, 18.5"
+    "DELETE, FULL, 25.5",
+    "TRUNCATE, FULL, 24.5",
+    "PERSIST, FULL, 32.5",
+    "WAL, FULL, 4.5",
+    "WAL, NORMAL, 3.5",
+    "DELETE, OFF, 18.5"
   })
-  void aWriteTransactionAsksNoMoreThanItsBudget(JournalMode mode, String synchronous, double budget) {
+  void aWriteTransactionAsksNoMoreThanItsBudget(
+      JournalMode mode, String synchronous, double budget) {
     String db = "writes-" + mode + "-" + synchronous;
     try (LineSession writer = LineSession.jdbc(NODES.primary().db(db))) {
       writer.run(mode.pragma());

@@ -9,7 +9,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Nodes that stop and start again: what they resume from, what they send, and that nothing is lost. */
+/**
+ * Nodes that stop and start again: what they resume from, what they send, and that nothing is lost.
+ */
 class RestartTest {
 
   private static final List<String> DATABASES = List.of("DELETE", "WAL");
@@ -29,17 +31,27 @@ class RestartTest {
 
   /** Whether the node's log has a snapshot of a position beyond {@code txid}. */
   private static boolean holdsSnapshotBeyond(long txid, Node node, String db) {
-    return node.ltxFiles(db).stream().anyMatch(file -> file.startsWith("0000000000000001-") && Long.parseLong(file.substring(17, 33), 16) > txid);
+    return node.ltxFiles(db).stream()
+        .anyMatch(
+            file ->
+                file.startsWith("0000000000000001-")
+                    && Long.parseLong(file.substring(17, 33), 16) > txid);
   }
 
   @Test
   void aReplicaThatWasAwayForAShortTimeIsSentOnlyWhatItMissed() {
     try (Cluster cluster = Cluster.start(2)) {
       each(cluster.primary(), Sql.CREATE, Sql.insert(100, 500));
-      long[] known = DATABASES.stream().mapToLong(db -> cluster.assertIdentical(db).txid()).toArray();
+      long[] known =
+          DATABASES.stream().mapToLong(db -> cluster.assertIdentical(db).txid()).toArray();
       assertThat(cluster.replica().stop()).isZero();
-      each(cluster.primary(), "INSERT INTO t(a) VALUES (1)", "INSERT INTO t(a) VALUES (2)", "UPDATE t SET a = 3");
-      double[] sent = DATABASES.stream().mapToDouble(db -> ltxFramesSent(cluster.primary(), db)).toArray();
+      each(
+          cluster.primary(),
+          "INSERT INTO t(a) VALUES (1)",
+          "INSERT INTO t(a) VALUES (2)",
+          "UPDATE t SET a = 3");
+      double[] sent =
+          DATABASES.stream().mapToDouble(db -> ltxFramesSent(cluster.primary(), db)).toArray();
 
       cluster.replica().start();
       DATABASES.forEach(cluster::assertIdentical);
@@ -50,7 +62,9 @@ class RestartTest {
       cluster.replica().stop();
       for (int i = 0; i < known.length; i++) {
         String db = DATABASES.get(i);
-        assertThat(holdsSnapshotBeyond(known[i], cluster.replica(), db)).as(cluster.replica().ltxFiles(db).toString()).isFalse();
+        assertThat(holdsSnapshotBeyond(known[i], cluster.replica(), db))
+            .as(cluster.replica().ltxFiles(db).toString())
+            .isFalse();
       }
     }
   }
@@ -58,7 +72,12 @@ class RestartTest {
   @Test
   void aReplicaThatWasAwayLongerThanRetentionIsSentASnapshot() {
     try (Cluster cluster =
-        Cluster.start(2, config -> config.set("data", "retention", "200ms").set("data", "retention-monitor-interval", "100ms"))) {
+        Cluster.start(
+            2,
+            config ->
+                config
+                    .set("data", "retention", "200ms")
+                    .set("data", "retention-monitor-interval", "100ms"))) {
       each(cluster.primary(), Sql.CREATE, Sql.insert(100, 500));
       DATABASES.forEach(cluster::assertIdentical);
       cluster.replica().stop();
@@ -66,14 +85,17 @@ class RestartTest {
         each(cluster.primary(), "INSERT INTO t(a) VALUES (" + i + ")");
       }
       for (String db : DATABASES) {
-        Await.until("retention removes files of " + db, () -> cluster.primary().metrics().get("litefs_db_ltx_count", "db", db) <= 1);
+        Await.until(
+            "retention removes files of " + db,
+            () -> cluster.primary().metrics().get("litefs_db_ltx_count", "db", db) <= 1);
       }
       each(cluster.primary(), "INSERT INTO t(a) VALUES (10)");
 
       cluster.replica().start();
       DATABASES.forEach(cluster::assertIdentical);
       for (String db : DATABASES) {
-        assertThat(cluster.primary().metrics().get("litefs_db_ltx_reap_count", "db", db)).isPositive();
+        assertThat(cluster.primary().metrics().get("litefs_db_ltx_reap_count", "db", db))
+            .isPositive();
       }
       // And it follows on from the snapshot.
       each(cluster.primary(), "DELETE FROM t WHERE a > 5");
@@ -90,7 +112,12 @@ class RestartTest {
       cluster.primary().stop();
       cluster.replica().start();
       for (String db : DATABASES) {
-        assertThat(Commands.run("sqlite3", cluster.replica().db(db).toString(), "SELECT count(*) FROM t").orThrow().output()).isEqualTo("100\n");
+        assertThat(
+                Commands.run(
+                        "sqlite3", cluster.replica().db(db).toString(), "SELECT count(*) FROM t")
+                    .orThrow()
+                    .output())
+            .isEqualTo("100\n");
       }
       cluster.primary().start();
       each(cluster.primary(), "DELETE FROM t WHERE a < 10");
@@ -147,10 +174,14 @@ class RestartTest {
         node.stop();
         List<String> files = node.ltxFiles("log");
         // A replica may have begun with a snapshot.
-        assertThat(files).as(files.toString()).hasSizeGreaterThan(node == cluster.primary() ? 29 : 0);
+        assertThat(files)
+            .as(files.toString())
+            .hasSizeGreaterThan(node == cluster.primary() ? 29 : 0);
         long next = 1;
         for (String file : files) {
-          assertThat(Long.parseLong(file.substring(0, 16), 16)).as(files.toString()).isEqualTo(next);
+          assertThat(Long.parseLong(file.substring(0, 16), 16))
+              .as(files.toString())
+              .isEqualTo(next);
           next = Long.parseLong(file.substring(17, 33), 16) + 1;
         }
         assertThat(next).isEqualTo(last.txid() + 1);

@@ -26,7 +26,9 @@ class SessionTest {
       session.run("INSERT INTO t VALUES (1, 'line one\nline \\two'), (2, NULL)");
       assertThat(session.value("SELECT count(*) FROM t")).isEqualTo("2");
       assertThat(session.run("SELECT a, b FROM t WHERE a = 2")).containsExactly("2|");
-      assertThatThrownBy(() -> session.run("SELECT * FROM absent")).isInstanceOf(SqliteError.class).hasMessageContaining("no such table: absent");
+      assertThatThrownBy(() -> session.run("SELECT * FROM absent"))
+          .isInstanceOf(SqliteError.class)
+          .hasMessageContaining("no such table: absent");
       session.run("BEGIN IMMEDIATE");
       session.run("DELETE FROM t");
       try (Session other = driver.open(dir.resolve("a.db"))) {

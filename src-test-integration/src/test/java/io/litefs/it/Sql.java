@@ -7,7 +7,10 @@ final class Sql {
 
   private Sql() {}
 
-  /** Inserts {@code count} rows with {@code blobBytes} incompressible bytes each, in one transaction. */
+  /**
+   * Inserts {@code count} rows with {@code blobBytes} incompressible bytes each, in one
+   * transaction.
+   */
   static String insert(int count, int blobBytes) {
     return "INSERT INTO t(a, b) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
         + count

@@ -93,13 +93,15 @@ class StreamTest {
       while (next.type() != 7) {
         next = probe.next();
       }
-      assertThat(ByteBuffer.wrap(next.content()).getLong()).isBetween(System.currentTimeMillis() - 60_000, System.currentTimeMillis() + 1000);
+      assertThat(ByteBuffer.wrap(next.content()).getLong())
+          .isBetween(System.currentTimeMillis() - 60_000, System.currentTimeMillis() + 1000);
     }
   }
 
   @Test
   void aNodeThatIsNotPrimaryServesNoStream() throws Exception {
-    try (StreamProbe probe = new StreamProbe(NODES.replica().port(), SOME_ID, StreamProbe.emptyPositionMap())) {
+    try (StreamProbe probe =
+        new StreamProbe(NODES.replica().port(), SOME_ID, StreamProbe.emptyPositionMap())) {
       assertThat(probe.status()).isEqualTo(503);
     }
   }
@@ -108,7 +110,8 @@ class StreamTest {
   void aNodeRefusesItsOwnId() throws Exception {
     String id = NODES.primary().http().get("/info").headers().firstValue("Litefs-Id").orElseThrow();
     assertThat(id).matches("[0-9A-F]{16}");
-    try (StreamProbe probe = new StreamProbe(NODES.primary().port(), id, StreamProbe.emptyPositionMap())) {
+    try (StreamProbe probe =
+        new StreamProbe(NODES.primary().port(), id, StreamProbe.emptyPositionMap())) {
       assertThat(probe.status()).isEqualTo(400);
     }
   }
@@ -116,7 +119,13 @@ class StreamTest {
   @Test
   void malformedPositionMapsAreRefusedAndCostNoMemory() throws Exception {
     long before = NODES.primary().residentBytes();
-    for (byte[] map : List.of(new byte[0], new byte[3], new byte[] {127, -1, -1, -1}, new byte[] {0, 0, 0, 1, 127, -1, -1, -1, 65}, new byte[] {-1, -1, -1, -1})) {
+    for (byte[] map :
+        List.of(
+            new byte[0],
+            new byte[3],
+            new byte[] {127, -1, -1, -1},
+            new byte[] {0, 0, 0, 1, 127, -1, -1, -1, 65},
+            new byte[] {-1, -1, -1, -1})) {
       try (StreamProbe probe = new StreamProbe(NODES.primary().port(), SOME_ID, map)) {
         assertThat(probe.status()).isEqualTo(400);
       }
@@ -138,10 +147,17 @@ class StreamTest {
       List<StreamProbe> stuck = new ArrayList<>();
       try {
         for (int i = 0; i < 4; i++) {
-          stuck.add(new StreamProbe(NODES.primary().port(), "00000000000000A" + i, StreamProbe.emptyPositionMap(), false));
+          stuck.add(
+              new StreamProbe(
+                  NODES.primary().port(),
+                  "00000000000000A" + i,
+                  StreamProbe.emptyPositionMap(),
+                  false));
         }
         long accompanied = writer.repeat(2000, sql) / 4;
-        System.out.printf("500 commits of 50 KB: %d ms alone, %d ms with stuck replicas%n", alone / 1_000_000, accompanied / 1_000_000);
+        System.out.printf(
+            "500 commits of 50 KB: %d ms alone, %d ms with stuck replicas%n",
+            alone / 1_000_000, accompanied / 1_000_000);
         assertThat(NODES.primary().residentBytes()).isLessThan(before + (40L << 20));
         assertThat(accompanied).isLessThan(3 * alone + 500_000_000L);
         NODES.cluster().assertIdentical(db);

@@ -17,7 +17,10 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Transactions of unusual shape: huge, rolled back, nested, over several databases, and of many writers. */
+/**
+ * Transactions of unusual shape: huge, rolled back, nested, over several databases, and of many
+ * writers.
+ */
 class TransactionTest {
 
   @RegisterExtension static final Nodes NODES = Nodes.of(2);
@@ -27,7 +30,8 @@ class TransactionTest {
   void aTransactionMuchLargerThanTheDaemonsHeapReplicates(JournalMode mode) {
     String db = "huge-" + mode;
     try (Session session = Driver.SHELL.open(NODES.primary().db(db))) {
-      session.runAll(mode.pragma(), "PRAGMA synchronous = OFF", Sql.CREATE, Sql.insert(120, 1_000_000));
+      session.runAll(
+          mode.pragma(), "PRAGMA synchronous = OFF", Sql.CREATE, Sql.insert(120, 1_000_000));
       NODES.cluster().assertIdentical(db);
       session.run("UPDATE t SET b = randomblob(1000000) WHERE a % 2 = 0");
       NODES.cluster().sync(db);
@@ -58,7 +62,12 @@ class TransactionTest {
       session.runAll(mode.pragma(), "PRAGMA cache_size = 5", Sql.CREATE, Sql.insert(500, 1000));
       Position before = NODES.cluster().assertIdentical(db);
       for (int i = 0; i < 3; i++) {
-        session.runAll("BEGIN", "UPDATE t SET b = randomblob(1100)", Sql.insert(800, 1000), "DELETE FROM t WHERE id < 400", "ROLLBACK");
+        session.runAll(
+            "BEGIN",
+            "UPDATE t SET b = randomblob(1100)",
+            Sql.insert(800, 1000),
+            "DELETE FROM t WHERE id < 400",
+            "ROLLBACK");
         assertThat(NODES.primary().pos(db)).isEqualTo(before);
       }
       assertThat(NODES.cluster().assertIdentical(db)).isEqualTo(before);
@@ -73,13 +82,24 @@ class TransactionTest {
   void aSpilledTransactionThatWritesItsPagesAgainCommitsTheirLastVersion(JournalMode mode) {
     String db = "rewritten-" + mode;
     try (Session session = Driver.SHELL.open(NODES.primary().db(db))) {
-      session.runAll(mode.pragma(), "PRAGMA cache_size = 5", Sql.CREATE, Sql.insert(300, 1000), "BEGIN");
+      session.runAll(
+          mode.pragma(), "PRAGMA cache_size = 5", Sql.CREATE, Sql.insert(300, 1000), "BEGIN");
       for (int i = 0; i < 6; i++) {
-        session.runAll("UPDATE t SET b = randomblob(1000), a = a + 1", "SAVEPOINT s" + i, "DELETE FROM t WHERE id % 3 = 1", "ROLLBACK TO s" + i);
+        session.runAll(
+            "UPDATE t SET b = randomblob(1000), a = a + 1",
+            "SAVEPOINT s" + i,
+            "DELETE FROM t WHERE id % 3 = 1",
+            "ROLLBACK TO s" + i);
       }
       session.run("COMMIT");
       NODES.cluster().assertIdentical(db);
-      assertThat(Commands.run("sqlite3", NODES.replica().db(db).toString(), "SELECT count(*), min(a) FROM t").output()).isEqualTo("300|7\n");
+      assertThat(
+              Commands.run(
+                      "sqlite3",
+                      NODES.replica().db(db).toString(),
+                      "SELECT count(*), min(a) FROM t")
+                  .output())
+          .isEqualTo("300|7\n");
     }
   }
 
@@ -90,9 +110,18 @@ class TransactionTest {
     try (Session session = Driver.PYTHON.open(NODES.primary().db(db))) {
       session.runAll(mode.pragma(), Sql.CREATE);
       session.runAll(
-          "SAVEPOINT a", Sql.insert(10, 100), "SAVEPOINT b", Sql.insert(100, 1000), "ROLLBACK TO b", Sql.insert(1, 10), "RELEASE a");
+          "SAVEPOINT a",
+          Sql.insert(10, 100),
+          "SAVEPOINT b",
+          Sql.insert(100, 1000),
+          "ROLLBACK TO b",
+          Sql.insert(1, 10),
+          "RELEASE a");
       NODES.cluster().assertIdentical(db);
-      assertThat(Commands.run("sqlite3", NODES.replica().db(db).toString(), "SELECT count(*) FROM t").output()).isEqualTo("11\n");
+      assertThat(
+              Commands.run("sqlite3", NODES.replica().db(db).toString(), "SELECT count(*) FROM t")
+                  .output())
+          .isEqualTo("11\n");
     }
   }
 
@@ -106,7 +135,11 @@ class TransactionTest {
       session.runAll(mode.pragma(), "PRAGMA two.journal_mode = " + mode);
       session.runAll("CREATE TABLE t(a)", "CREATE TABLE two.u(a)");
       for (int i = 0; i < 5; i++) {
-        session.runAll("BEGIN", "INSERT INTO t VALUES (" + i + ")", "INSERT INTO u VALUES (" + i + ")", "COMMIT");
+        session.runAll(
+            "BEGIN",
+            "INSERT INTO t VALUES (" + i + ")",
+            "INSERT INTO u VALUES (" + i + ")",
+            "COMMIT");
       }
       session.runAll("BEGIN", "INSERT INTO t VALUES (6)", "INSERT INTO u VALUES (6)", "ROLLBACK");
       NODES.cluster().assertIdentical(one);
@@ -126,7 +159,11 @@ class TransactionTest {
     int writers = 4;
     int commits = 50;
     try (Session session = Driver.SHELL.open(NODES.primary().db(db))) {
-      session.runAll(mode.pragma(), "CREATE TABLE t(writer, n, b)", "CREATE TABLE total(n)", "INSERT INTO total VALUES (0)");
+      session.runAll(
+          mode.pragma(),
+          "CREATE TABLE t(writer, n, b)",
+          "CREATE TABLE total(n)",
+          "INSERT INTO total VALUES (0)");
     }
     long before = NODES.primary().pos(db).txid();
     ExecutorService pool = Executors.newFixedThreadPool(writers);
@@ -140,7 +177,9 @@ class TransactionTest {
               try (Session session = driver.open(NODES.primary().db(db))) {
                 session.run(mode.pragma());
                 for (int i = 0; i < commits; i++) {
-                  session.runAll("BEGIN IMMEDIATE", "INSERT INTO t VALUES (" + writer + ", " + i + ", randomblob(500))");
+                  session.runAll(
+                      "BEGIN IMMEDIATE",
+                      "INSERT INTO t VALUES (" + writer + ", " + i + ", randomblob(500))");
                   session.runAll("UPDATE total SET n = n + 1", "COMMIT");
                 }
               }
@@ -156,7 +195,12 @@ class TransactionTest {
     }
     Position after = NODES.cluster().assertIdentical(db);
     assertThat(after.txid()).isEqualTo(before + writers * commits);
-    assertThat(Commands.run("sqlite3", NODES.replica().db(db).toString(), "SELECT n, (SELECT count(*) FROM t) FROM total").output())
+    assertThat(
+            Commands.run(
+                    "sqlite3",
+                    NODES.replica().db(db).toString(),
+                    "SELECT n, (SELECT count(*) FROM t) FROM total")
+                .output())
         .isEqualTo(writers * commits + "|" + writers * commits + "\n");
   }
 
@@ -170,7 +214,12 @@ class TransactionTest {
     Position before = NODES.cluster().assertIdentical(db);
     for (int i = 0; i < 3; i++) {
       Session victim = Driver.SHELL.open(NODES.primary().db(db));
-      victim.runAll(mode.pragma(), "PRAGMA cache_size = 5", "BEGIN", "UPDATE t SET b = randomblob(1200)", Sql.insert(100, 1000));
+      victim.runAll(
+          mode.pragma(),
+          "PRAGMA cache_size = 5",
+          "BEGIN",
+          "UPDATE t SET b = randomblob(1200)",
+          Sql.insert(100, 1000));
       victim.kill();
       try (Session next = Driver.SHELL.open(NODES.primary().db(db))) {
         assertThat(next.value("SELECT count(*) FROM t")).isEqualTo("300");
@@ -192,7 +241,9 @@ class TransactionTest {
         LineSession second = LineSession.jdbc(NODES.primary().db(db))) {
       first.runAll(mode.pragma(), Sql.CREATE, "BEGIN IMMEDIATE", "INSERT INTO t(a) VALUES (1)");
       second.run("PRAGMA busy_timeout = 0");
-      assertThatThrownBy(() -> second.run("INSERT INTO t(a) VALUES (2)")).isInstanceOf(SqliteError.class).hasMessageContaining("SQLITE_BUSY");
+      assertThatThrownBy(() -> second.run("INSERT INTO t(a) VALUES (2)"))
+          .isInstanceOf(SqliteError.class)
+          .hasMessageContaining("SQLITE_BUSY");
       first.run("COMMIT");
       second.run("INSERT INTO t(a) VALUES (2)");
       NODES.cluster().assertIdentical(db);

@@ -16,7 +16,9 @@ class VirtualFilesTest {
   @RegisterExtension static final Nodes NODES = Nodes.of(2);
 
   private static void write(String db) {
-    Commands.run("sqlite3", NODES.primary().db(db).toString(), Sql.CREATE + ";" + Sql.insert(10, 100)).orThrow();
+    Commands.run(
+            "sqlite3", NODES.primary().db(db).toString(), Sql.CREATE + ";" + Sql.insert(10, 100))
+        .orThrow();
     NODES.cluster().sync(db);
   }
 
@@ -37,7 +39,9 @@ class VirtualFilesTest {
     }
     for (int i = 0; i < 20; i++) {
       long before = NODES.primary().pos("pos.db").txid();
-      Commands.run("sqlite3", NODES.primary().db("pos.db").toString(), "INSERT INTO t(a) VALUES (1)").orThrow();
+      Commands.run(
+              "sqlite3", NODES.primary().db("pos.db").toString(), "INSERT INTO t(a) VALUES (1)")
+          .orThrow();
       assertThat(NODES.primary().pos("pos.db").txid()).isEqualTo(before + 1);
       NODES.cluster().sync("pos.db");
     }
@@ -49,11 +53,15 @@ class VirtualFilesTest {
     try (var file = new java.io.RandomAccessFile(NODES.primary().db("held.db-pos").toFile(), "r")) {
       byte[] before = new byte[34];
       file.readFully(before);
-      Commands.run("sqlite3", NODES.primary().db("held.db").toString(), "INSERT INTO t(a) VALUES (1)").orThrow();
+      Commands.run(
+              "sqlite3", NODES.primary().db("held.db").toString(), "INSERT INTO t(a) VALUES (1)")
+          .orThrow();
       byte[] after = new byte[34];
       file.seek(0);
       file.readFully(after);
-      assertThat(new String(after)).isNotEqualTo(new String(before)).isEqualTo(NODES.primary().pos("held.db") + "\n");
+      assertThat(new String(after))
+          .isNotEqualTo(new String(before))
+          .isEqualTo(NODES.primary().pos("held.db") + "\n");
     }
   }
 
@@ -67,10 +75,12 @@ class VirtualFilesTest {
         assertThat(Files.size(replica.db(".primary"))).isEqualTo("the-primary\n".length());
         assertThat(list(replica.mount())).contains(".primary");
         primary.stop();
-        Await.until("the replica names no primary any more", () -> !Files.exists(replica.db(".primary")));
+        Await.until(
+            "the replica names no primary any more", () -> !Files.exists(replica.db(".primary")));
         assertThat(list(replica.mount())).doesNotContain(".primary");
         primary.start();
-        Await.until("the replica names its primary again", () -> Files.exists(replica.db(".primary")));
+        Await.until(
+            "the replica names its primary again", () -> Files.exists(replica.db(".primary")));
       }
     }
   }
@@ -82,7 +92,8 @@ class VirtualFilesTest {
     String lag = Files.readString(NODES.replica().db(".lag"));
     assertThat(lag).matches("[+-]\\d{9}\n");
     assertThat(Long.parseLong(lag.strip())).isBetween(-1000L, 5000L);
-    assertThat(Files.getLastModifiedTime(NODES.replica().db(".lag")).toMillis()).isCloseTo(System.currentTimeMillis(), org.assertj.core.data.Offset.offset(10_000L));
+    assertThat(Files.getLastModifiedTime(NODES.replica().db(".lag")).toMillis())
+        .isCloseTo(System.currentTimeMillis(), org.assertj.core.data.Offset.offset(10_000L));
   }
 
   @Test
@@ -97,17 +108,26 @@ class VirtualFilesTest {
   void theListingShowsDatabasesAndTheirFilesButNotTheHaltLock() throws Exception {
     write("listed.db");
     for (Node node : NODES.cluster().nodes()) {
-      assertThat(list(node.mount())).contains("listed.db", "listed.db-pos", ".lag").doesNotContain("listed.db-lock", "listed.db-journal");
+      assertThat(list(node.mount()))
+          .contains("listed.db", "listed.db-pos", ".lag")
+          .doesNotContain("listed.db-lock", "listed.db-journal");
       assertThat(node.db("listed.db-lock")).exists().isEmptyFile();
     }
-    assertThat(Commands.run("ls", "-la", NODES.replica().mount().toString()).orThrow().output()).contains("listed.db");
+    assertThat(Commands.run("ls", "-la", NODES.replica().mount().toString()).orThrow().output())
+        .contains("listed.db");
   }
 
   @Test
   void modesTellWhoMayWrite() throws Exception {
     write("mode.db");
-    assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(NODES.primary().db("mode.db")))).isEqualTo("rw-rw-rw-");
-    assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(NODES.replica().db("mode.db")))).isEqualTo("r--r--r--");
+    assertThat(
+            PosixFilePermissions.toString(
+                Files.getPosixFilePermissions(NODES.primary().db("mode.db"))))
+        .isEqualTo("rw-rw-rw-");
+    assertThat(
+            PosixFilePermissions.toString(
+                Files.getPosixFilePermissions(NODES.replica().db("mode.db"))))
+        .isEqualTo("r--r--r--");
   }
 
   @Test
@@ -127,7 +147,9 @@ class VirtualFilesTest {
     Files.delete(NODES.primary().db("vanishing.db"));
     NODES.cluster().assertDropped("vanishing.db");
     for (Node node : NODES.cluster().nodes()) {
-      assertThat(list(node.mount())).doesNotContain("vanishing.db", "vanishing.db-journal", "vanishing.db-wal", "vanishing.db-shm");
+      assertThat(list(node.mount()))
+          .doesNotContain(
+              "vanishing.db", "vanishing.db-journal", "vanishing.db-wal", "vanishing.db-shm");
     }
   }
 }

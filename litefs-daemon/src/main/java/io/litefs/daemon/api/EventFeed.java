@@ -14,8 +14,9 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 
 /**
- * What happens on this node, as lines of JSON, for any number of readers. Each reader has a queue of {@value #CAPACITY} events of its
- * own; one that falls further behind is cut off, so that a slow reader costs neither memory nor the commit's time.
+ * What happens on this node, as lines of JSON, for any number of readers. Each reader has a queue
+ * of {@value #CAPACITY} events of its own; one that falls further behind is cut off, so that a slow
+ * reader costs neither memory nor the commit's time.
  */
 public final class EventFeed implements Closeable {
 
@@ -24,6 +25,7 @@ public final class EventFeed implements Closeable {
 
   private final Supplier<NodeView> node;
   private final Set<Subscription> subscriptions = new CopyOnWriteArraySet<>();
+
   /** Orders the first event of a new reader against {@link #primaryChange}. */
   private final ReentrantLock order = new ReentrantLock();
 

@@ -11,7 +11,10 @@ import java.util.Optional;
 /** {@code GET /export?name=}: a database as of one position. */
 public final class ExportHandler implements Exchange.Handler {
 
-  /** The header that says which position the exported database has (an addition of this implementation). */
+  /**
+   * The header that says which position the exported database has (an addition of this
+   * implementation).
+   */
   public static final String POSITION_HEADER = "Litefs-Pos";
 
   /** A database that is being exported. */

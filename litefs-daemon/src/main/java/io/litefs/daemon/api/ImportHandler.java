@@ -7,7 +7,10 @@ import java.io.InputStream;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
 
-/** {@code POST /import?name=}: replaces or creates a database by the request's body, in one transaction. */
+/**
+ * {@code POST /import?name=}: replaces or creates a database by the request's body, in one
+ * transaction.
+ */
 public final class ImportHandler implements Exchange.Handler {
 
   /** Imports a database; the message of what it throws is fit for the client. */

@@ -6,7 +6,10 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 
-/** JSON in memory. The streaming half of Jackson only: data binding would cost 100 ms at the first request. */
+/**
+ * JSON in memory. The streaming half of Jackson only: data binding would cost 100 ms at the first
+ * request.
+ */
 final class Json {
 
   static final String CONTENT_TYPE = "application/json";

@@ -10,7 +10,9 @@ public final class MetricsHandler implements Exchange.Handler {
 
   private final Consumer<PrometheusText> collector;
 
-  /** @param collector writes all metrics as they are at the moment */
+  /**
+   * @param collector writes all metrics as they are at the moment
+   */
   public MetricsHandler(Consumer<PrometheusText> collector) {
     this.collector = collector;
   }

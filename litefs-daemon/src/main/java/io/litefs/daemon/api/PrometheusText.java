@@ -27,7 +27,9 @@ public final class PrometheusText {
     return this;
   }
 
-  /** @param labels names and values in turn */
+  /**
+   * @param labels names and values in turn
+   */
   public PrometheusText sample(double value, String... labels) {
     text.append(metric);
     for (int i = 0; i < labels.length; i += 2) {

@@ -17,7 +17,10 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.function.Supplier;
 
-/** The API of a running node, as the commands use it. Every failure is a {@link CommandException} that names the address. */
+/**
+ * The API of a running node, as the commands use it. Every failure is a {@link CommandException}
+ * that names the address.
+ */
 public final class ApiClient {
 
   /** Where the API of a node on this machine is unless configured otherwise. */
@@ -50,8 +53,10 @@ public final class ApiClient {
     } catch (IllegalArgumentException e) {
       throw CommandException.usage("the URL '" + url + "' cannot be read: " + e.getMessage(), e);
     }
-    if (uri.getHost() == null || !("http".equals(uri.getScheme()) || "https".equals(uri.getScheme()))) {
-      throw CommandException.usage("the URL '" + url + "' is none of a node; write it as " + DEFAULT_URL, null);
+    if (uri.getHost() == null
+        || !("http".equals(uri.getScheme()) || "https".equals(uri.getScheme()))) {
+      throw CommandException.usage(
+          "the URL '" + url + "' is none of a node; write it as " + DEFAULT_URL, null);
     }
     return new ApiClient(uri);
   }
@@ -72,7 +77,8 @@ public final class ApiClient {
       }
       return new Info(isPrimary, hostname);
     } catch (JsonProcessingException e) {
-      throw new CommandException(base + " does not answer as a litefs node: " + e.getOriginalMessage(), e);
+      throw new CommandException(
+          base + " does not answer as a litefs node: " + e.getOriginalMessage(), e);
     } catch (IOException e) {
       throw lost(e);
     }
@@ -84,8 +90,10 @@ public final class ApiClient {
     HttpRequest.BodyPublisher publisher =
         size == 0
             ? HttpRequest.BodyPublishers.noBody()
-            : HttpRequest.BodyPublishers.fromPublisher(HttpRequest.BodyPublishers.ofInputStream(open), size);
-    HttpResponse<InputStream> response = send(HttpRequest.newBuilder(named("/import", name)).POST(publisher));
+            : HttpRequest.BodyPublishers.fromPublisher(
+                HttpRequest.BodyPublishers.ofInputStream(open), size);
+    HttpResponse<InputStream> response =
+        send(HttpRequest.newBuilder(named("/import", name)).POST(publisher));
     try (InputStream body = response.body()) {
       expectOk(response.statusCode(), "import '" + name + "'", body);
     } catch (IOException e) {
@@ -107,7 +115,8 @@ public final class ApiClient {
     HttpResponse<InputStream> response = send(HttpRequest.newBuilder(named("/export", name)).GET());
     try (InputStream body = response.body()) {
       if (response.statusCode() == 404) {
-        throw new CommandException("cannot export '" + name + "': the node at " + base + " has no such database");
+        throw new CommandException(
+            "cannot export '" + name + "': the node at " + base + " has no such database");
       }
       expectOk(response.statusCode(), "export '" + name + "'", body);
       receiver.receive(
@@ -125,7 +134,10 @@ public final class ApiClient {
       return http.send(request.build(), HttpResponse.BodyHandlers.ofInputStream());
     } catch (ConnectException | HttpConnectTimeoutException e) {
       throw new CommandException(
-          "cannot reach " + base + ": connection refused; is 'litefs mount' running there? -url names another node", e);
+          "cannot reach "
+              + base
+              + ": connection refused; is 'litefs mount' running there? -url names another node",
+          e);
     } catch (IOException e) {
       throw lost(e);
     }
@@ -133,15 +145,18 @@ public final class ApiClient {
 
   private CommandException lost(IOException e) {
     String reason = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
-    return new CommandException("the connection to " + base + " broke: " + reason + "; nothing was changed, try again", e);
+    return new CommandException(
+        "the connection to " + base + " broke: " + reason + "; nothing was changed, try again", e);
   }
 
-  private void expectOk(int status, String what, InputStream body) throws IOException, CommandException {
+  private void expectOk(int status, String what, InputStream body)
+      throws IOException, CommandException {
     if (status == 200) {
       return;
     }
     String reason = new String(body.readNBytes(1000), StandardCharsets.UTF_8).strip();
-    throw new CommandException("cannot " + what + ": " + (reason.isEmpty() ? "HTTP status " + status : reason));
+    throw new CommandException(
+        "cannot " + what + ": " + (reason.isEmpty() ? "HTTP status " + status : reason));
   }
 
   private URI uri(String path) {

@@ -1,14 +1,17 @@
 package io.litefs.daemon.client;
 
 /**
- * What the process tells the shell. {@code mount} with a command ends with the command's own code instead, 128 plus the number of the
- * signal that ended it, 126 if it cannot be run, 127 if it is not there.
+ * What the process tells the shell. {@code mount} with a command ends with the command's own code
+ * instead, 128 plus the number of the signal that ended it, 126 if it cannot be run, 127 if it is
+ * not there.
  */
 public final class ExitCode {
 
   public static final int OK = 0;
+
   /** What was asked for could not be done. */
   public static final int FAILURE = 1;
+
   /** The command line or the configuration is wrong. */
   public static final int USAGE = 2;
 

@@ -8,8 +8,8 @@ import java.util.Locale;
 import java.util.function.LongSupplier;
 
 /**
- * A line on the terminal that tells how far a transfer is: bytes, rate, time left. Used by one thread. Does nothing if there is no
- * terminal.
+ * A line on the terminal that tells how far a transfer is: bytes, rate, time left. Used by one
+ * thread. Does nothing if there is no terminal.
  */
 public final class Progress implements AutoCloseable {
 
@@ -78,7 +78,8 @@ public final class Progress implements AutoCloseable {
       value /= 1000;
       unit++;
     } while (value >= 999.5 && unit < 3);
-    return String.format(Locale.ROOT, value < 10 ? "%.1f %cB" : "%.0f %cB", value, "kMGT".charAt(unit));
+    return String.format(
+        Locale.ROOT, value < 10 ? "%.1f %cB" : "%.0f %cB", value, "kMGT".charAt(unit));
   }
 
   private static String duration(long seconds) {

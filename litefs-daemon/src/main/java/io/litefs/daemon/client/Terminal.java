@@ -17,11 +17,16 @@ public final class Terminal {
     return isTerminal(2);
   }
 
-  /** Looks where the descriptor leads: the JDK has no isatty(3) that means the same in every version. */
+  /**
+   * Looks where the descriptor leads: the JDK has no isatty(3) that means the same in every
+   * version.
+   */
   private static boolean isTerminal(int descriptor) {
     try {
       String target = Files.readSymbolicLink(Path.of("/proc/self/fd/" + descriptor)).toString();
-      return target.startsWith("/dev/pts/") || target.startsWith("/dev/tty") || target.equals("/dev/console");
+      return target.startsWith("/dev/pts/")
+          || target.startsWith("/dev/tty")
+          || target.equals("/dev/console");
     } catch (IOException | UnsupportedOperationException e) {
       // No such descriptor, or no /proc: nobody looks.
       return false;

@@ -25,6 +25,7 @@ public final class Demo {
   private final boolean yes;
   private final PrintStream out;
   private final PrintStream err;
+
   /** Completes with the exit code when the user, or a node's end, ends the demonstration. */
   private final CompletableFuture<Integer> end = new CompletableFuture<>();
 
@@ -54,8 +55,10 @@ public final class Demo {
           }
         });
     int[] ports = freePorts();
-    DemoNode primary = new DemoNode("primary", directory.mountPoint("primary"), directory.work(), ports[0]);
-    DemoNode replica = new DemoNode("replica", directory.mountPoint("replica"), directory.work(), ports[1]);
+    DemoNode primary =
+        new DemoNode("primary", directory.mountPoint("primary"), directory.work(), ports[0]);
+    DemoNode replica =
+        new DemoNode("replica", directory.mountPoint("replica"), directory.work(), ports[1]);
     try {
       primary.start(litefs, primary.url());
       replica.start(litefs, primary.url());
@@ -83,7 +86,10 @@ public final class Demo {
         explain(primary, replica);
         CompletableFuture.anyOf(primary.process().onExit(), replica.process().onExit()).join();
         end.completeExceptionally(
-            new CommandException("a node of the demonstration has ended; see the last lines of " + directory.work() + "/*.log"));
+            new CommandException(
+                "a node of the demonstration has ended; see the last lines of "
+                    + directory.work()
+                    + "/*.log"));
       }
     } catch (CommandException | InterruptedException | RuntimeException e) {
       end.completeExceptionally(e);
@@ -121,11 +127,19 @@ public final class Demo {
     try {
       directory.remove();
     } catch (IOException e) {
-      err.println("litefs: cannot remove " + shown + ": " + e.getMessage() + "; unmount what is mounted there, and remove it yourself");
+      err.println(
+          "litefs: cannot remove "
+              + shown
+              + ": "
+              + e.getMessage()
+              + "; unmount what is mounted there, and remove it yourself");
     }
   }
 
-  /** Two ports that are free now: the usual one and the next, so that the other commands find the primary, if they can be had. */
+  /**
+   * Two ports that are free now: the usual one and the next, so that the other commands find the
+   * primary, if they can be had.
+   */
   private static int[] freePorts() throws CommandException {
     int[] ports = new int[2];
     try (ServerSocket first = freePort(FIRST_PORT);
@@ -134,7 +148,8 @@ public final class Demo {
       ports[1] = second.getLocalPort();
       return ports;
     } catch (IOException e) {
-      throw new CommandException("there is no free port on the loopback interface: " + e.getMessage(), e);
+      throw new CommandException(
+          "there is no free port on the loopback interface: " + e.getMessage(), e);
     }
   }
 

@@ -19,14 +19,18 @@ import java.util.Arrays;
 import java.util.Locale;
 
 /**
- * A round through both nodes: in each journal mode a real SQLite creates, fills, changes and vacuums a database on the primary; the
- * replica must come to the same position, the same bytes and the same answers. Then single commits are timed.
+ * A round through both nodes: in each journal mode a real SQLite creates, fills, changes and
+ * vacuums a database on the primary; the replica must come to the same position, the same bytes and
+ * the same answers. Then single commits are timed.
  */
 final class DemoCheck {
 
   private static final int TIMED_COMMITS = 500;
 
-  /** Commits before those: the daemons have just started, and a JVM needs some rounds to compile what it runs. */
+  /**
+   * Commits before those: the daemons have just started, and a JVM needs some rounds to compile
+   * what it runs.
+   */
   private static final int WARMUP_COMMITS = 1000;
 
   private static final Duration LIMIT = Duration.ofSeconds(30);
@@ -100,7 +104,8 @@ final class DemoCheck {
       throws SQLException, IOException, CommandException, InterruptedException {
     Lags lags = new Lags(TIMED_COMMITS);
     Txid txid = position(primary, database).txid();
-    try (PreparedStatement insert = connection.prepareStatement("INSERT INTO tick (at) VALUES (?)")) {
+    try (PreparedStatement insert =
+        connection.prepareStatement("INSERT INTO tick (at) VALUES (?)")) {
       for (int i = -WARMUP_COMMITS; i < TIMED_COMMITS; i++) {
         insert.setLong(1, i);
         insert.executeUpdate();
@@ -128,7 +133,11 @@ final class DemoCheck {
     expect(mode, "bytes of the replica", true, Arrays.equals(source.bytes(), copy.bytes()));
     expect(mode, "checksum of the bytes", expected.checksum(), copy.checksum());
     expect(mode, "rows on the replica", rows(primary, database), rows(replica, database));
-    expect(mode, "integrity check on the replica", "ok", single(replica, database, "PRAGMA integrity_check"));
+    expect(
+        mode,
+        "integrity check on the replica",
+        "ok",
+        single(replica, database, "PRAGMA integrity_check"));
     out.printf(
         Locale.ROOT,
         "ok    journal_mode=%-6s  %s: %d bytes, position %s, identical on both nodes%n",
@@ -141,7 +150,8 @@ final class DemoCheck {
   private void expect(String mode, String what, Object expected, Object actual) {
     if (!expected.equals(actual)) {
       passed = false;
-      out.println("WRONG journal_mode=" + mode + "  " + what + ": " + actual + " instead of " + expected);
+      out.println(
+          "WRONG journal_mode=" + mode + "  " + what + ": " + actual + " instead of " + expected);
     }
   }
 
@@ -149,7 +159,9 @@ final class DemoCheck {
       throws CommandException, InterruptedException {
     DatabaseImage[] image = new DatabaseImage[1];
     new ApiClient(node.url())
-        .export(database, (in, pos, size) -> image[0] = new DatabaseImage(in.readAllBytes(), Pos.parse(pos)));
+        .export(
+            database,
+            (in, pos, size) -> image[0] = new DatabaseImage(in.readAllBytes(), Pos.parse(pos)));
     return image[0];
   }
 

@@ -12,7 +12,10 @@ import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
 
-/** The directory of the demonstration: two mount points and {@code .data}. Holds nothing else, so it can be removed as a whole. */
+/**
+ * The directory of the demonstration: two mount points and {@code .data}. Holds nothing else, so it
+ * can be removed as a whole.
+ */
 final class DemoDirectory {
 
   private static final String WORK = ".data";
@@ -32,7 +35,10 @@ final class DemoDirectory {
     return root.resolve(WORK);
   }
 
-  /** Makes the directory anew; what an earlier demonstration that was killed left there is removed, its daemons are ended. */
+  /**
+   * Makes the directory anew; what an earlier demonstration that was killed left there is removed,
+   * its daemons are ended.
+   */
   void create() throws CommandException, InterruptedException {
     try {
       refuseForeignFiles();
@@ -58,10 +64,16 @@ final class DemoDirectory {
     }
     try (Stream<Path> entries = Files.list(root)) {
       List<String> foreign =
-          entries.map(entry -> entry.getFileName().toString()).filter(name -> !ENTRIES.contains(name)).toList();
+          entries
+              .map(entry -> entry.getFileName().toString())
+              .filter(name -> !ENTRIES.contains(name))
+              .toList();
       if (!foreign.isEmpty()) {
         throw new CommandException(
-            root + " holds files that are not the demonstration's (" + foreign.get(0) + "); name another directory, or move them");
+            root
+                + " holds files that are not the demonstration's ("
+                + foreign.get(0)
+                + "); name another directory, or move them");
       }
     }
   }
@@ -72,10 +84,13 @@ final class DemoDirectory {
     }
     long pid = Long.parseLong(Files.readString(pidFile()).strip());
     if (mentions(pid, "demo")) {
-      throw new CommandException("a demonstration runs in " + root + " already, pid " + pid + "; stop it first");
+      throw new CommandException(
+          "a demonstration runs in " + root + " already, pid " + pid + "; stop it first");
     }
     List<ProcessHandle> left =
-        ProcessHandle.allProcesses().filter(process -> mentions(process.pid(), work() + "/")).toList();
+        ProcessHandle.allProcesses()
+            .filter(process -> mentions(process.pid(), work() + "/"))
+            .toList();
     left.forEach(ProcessHandle::destroy);
     for (ProcessHandle process : left) {
       process.onExit().join();
@@ -97,7 +112,8 @@ final class DemoDirectory {
     try {
       Files.createDirectories(dir);
     } catch (IOException e) {
-      // The mount of a daemon that was killed: nobody can look into it, and the next daemon removes it.
+      // The mount of a daemon that was killed: nobody can look into it, and the next daemon removes
+      // it.
       if (Files.isDirectory(dir) || Files.notExists(dir)) {
         throw e;
       }

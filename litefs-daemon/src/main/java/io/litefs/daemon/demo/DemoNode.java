@@ -93,7 +93,10 @@ final class DemoNode {
             primary.equals(url()));
   }
 
-  /** Returns once the node is primary, or connected to it. Asks the API every few milliseconds: there is no other sign from outside. */
+  /**
+   * Returns once the node is primary, or connected to it. Asks the API every few milliseconds:
+   * there is no other sign from outside.
+   */
   void awaitRole() throws CommandException, InterruptedException {
     ApiClient api = new ApiClient(url());
     long deadline = System.nanoTime() + START_LIMIT.toNanos();

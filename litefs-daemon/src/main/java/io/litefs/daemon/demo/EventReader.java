@@ -14,7 +14,6 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -27,19 +26,24 @@ public final class EventReader {
   private final BufferedReader lines;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
+
   /** The last transaction of each database. Guarded by {@link #lock}. */
   private final Map<String, Seen> seen = new HashMap<>();
+
   /** Why there are no more events. Guarded by {@link #lock}. */
   private String ended;
 
-  /** @param nanoTime when the event was read */
+  /**
+   * @param nanoTime when the event was read
+   */
   private record Seen(Txid txid, long nanoTime) {}
 
   /** Returns once the node sends events. */
   public EventReader(URI node) throws CommandException {
     this.node = node;
     try {
-      // Plainer than java.net.http, which adds a change of threads to each event: it is the lag that is measured.
+      // Plainer than java.net.http, which adds a change of threads to each event: it is the lag
+      // that is measured.
       InputStream events = node.resolve("/events").toURL().openStream();
       lines = new BufferedReader(new InputStreamReader(events, StandardCharsets.UTF_8));
       lines.readLine();
@@ -95,8 +99,12 @@ public final class EventReader {
     }
   }
 
-  /** Waits until the database has reached {@code txid}; returns {@link System#nanoTime} of the event. */
-  public long await(String database, Txid txid, Duration limit) throws CommandException, InterruptedException {
+  /**
+   * Waits until the database has reached {@code txid}; returns {@link System#nanoTime} of the
+   * event.
+   */
+  public long await(String database, Txid txid, Duration limit)
+      throws CommandException, InterruptedException {
     long left = limit.toNanos();
     lock.lock();
     try {
@@ -110,8 +118,16 @@ public final class EventReader {
         }
         if (left <= 0) {
           throw new CommandException(
-              "transaction " + txid + " of " + database + " did not reach " + node + " within " + limit.toSeconds()
-                  + " s; it is at " + (last == null ? "none" : last.txid()));
+              "transaction "
+                  + txid
+                  + " of "
+                  + database
+                  + " did not reach "
+                  + node
+                  + " within "
+                  + limit.toSeconds()
+                  + " s; it is at "
+                  + (last == null ? "none" : last.txid()));
         }
         left = changed.awaitNanos(left);
       }

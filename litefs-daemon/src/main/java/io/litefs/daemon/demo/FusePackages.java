@@ -13,7 +13,10 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
 
-/** Sees to it that this machine can mount: libfuse 2 and, for those who are not root, its setuid helper. */
+/**
+ * Sees to it that this machine can mount: libfuse 2 and, for those who are not root, its setuid
+ * helper.
+ */
 final class FusePackages {
 
   private final PrintStream out;
@@ -65,7 +68,10 @@ final class FusePackages {
   /** Debian keeps libraries one level deeper, by architecture. */
   private static Stream<Path> subdirectories(Path dir) {
     try (Stream<Path> entries = Files.list(dir)) {
-      return entries.filter(entry -> entry.getFileName().toString().contains("-linux-")).toList().stream();
+      return entries
+          .filter(entry -> entry.getFileName().toString().contains("-linux-"))
+          .toList()
+          .stream();
     } catch (IOException e) {
       // Not on this machine.
       return Stream.empty();
@@ -77,7 +83,8 @@ final class FusePackages {
         .anyMatch(dir -> Files.isExecutable(Path.of(dir, program)));
   }
 
-  private void install(List<String> packages, boolean root) throws CommandException, InterruptedException {
+  private void install(List<String> packages, boolean root)
+      throws CommandException, InterruptedException {
     List<String> apt = new ArrayList<>();
     if (!root) {
       apt.add("sudo");
@@ -88,7 +95,8 @@ final class FusePackages {
     String what = String.join(" and ", packages);
     if (!onPath("apt-get")) {
       throw new CommandException(
-          what + " (FUSE 2) is not installed, and there is no apt-get here; install it with the system's package manager");
+          what
+              + " (FUSE 2) is not installed, and there is no apt-get here; install it with the system's package manager");
     }
     if (!root && !yes) {
       ask(what, command);
@@ -96,7 +104,8 @@ final class FusePackages {
     out.println("installing " + what + ": " + command);
     if (run(apt) != 0) {
       // A fresh container image has no package lists.
-      List<String> update = root ? List.of("apt-get", "update") : List.of("sudo", "apt-get", "update");
+      List<String> update =
+          root ? List.of("apt-get", "update") : List.of("sudo", "apt-get", "update");
       if (run(update) != 0 || run(apt) != 0) {
         throw new CommandException("cannot install " + what + "; try '" + command + "' yourself");
       }
@@ -105,7 +114,8 @@ final class FusePackages {
 
   private void ask(String what, String command) throws CommandException {
     if (!terminal) {
-      throw new CommandException(what + " (FUSE 2) is not installed; run '" + command + "', or give --yes");
+      throw new CommandException(
+          what + " (FUSE 2) is not installed; run '" + command + "', or give --yes");
     }
     out.print("The demonstration needs " + what + ". Run '" + command + "'? [Y/n] ");
     out.flush();

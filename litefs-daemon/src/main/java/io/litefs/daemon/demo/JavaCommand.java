@@ -10,7 +10,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * How to start litefs once more: the same Java, the same options, the same class data archive as this process.
+ * How to start litefs once more: the same Java, the same options, the same class data archive as
+ * this process.
  *
  * @param words up to the main class or the jar, included
  */
@@ -24,11 +25,14 @@ public record JavaCommand(List<String> words) {
       String line = Files.readString(Path.of("/proc/self/cmdline"), StandardCharsets.UTF_8);
       return of(Arrays.asList(line.split("\0")));
     } catch (IOException e) {
-      throw new CommandException("cannot find out how this process was started: " + e.getMessage(), e);
+      throw new CommandException(
+          "cannot find out how this process was started: " + e.getMessage(), e);
     }
   }
 
-  /** Takes the beginning of {@code commandLine} up to where the arguments of litefs itself begin. */
+  /**
+   * Takes the beginning of {@code commandLine} up to where the arguments of litefs itself begin.
+   */
   static JavaCommand of(List<String> commandLine) throws CommandException {
     int end = commandLine.indexOf(MAIN_CLASS);
     int jar = commandLine.indexOf("-jar");
@@ -36,7 +40,8 @@ public record JavaCommand(List<String> words) {
       end = jar + 1;
     }
     if (end < 0 || end >= commandLine.size()) {
-      throw new CommandException("cannot find out how this process was started: no " + MAIN_CLASS + " in " + commandLine);
+      throw new CommandException(
+          "cannot find out how this process was started: no " + MAIN_CLASS + " in " + commandLine);
     }
     return new JavaCommand(List.copyOf(commandLine.subList(0, end + 1)));
   }

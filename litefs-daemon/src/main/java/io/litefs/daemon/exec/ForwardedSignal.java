@@ -3,8 +3,9 @@ package io.litefs.daemon.exec;
 import java.util.function.Consumer;
 
 /**
- * A signal that the daemon passes on to its command. SIGQUIT is missing: the JVM answers it with a thread dump, which is worth
- * more here. SIGUSR2 arrives only if the launcher has moved the JVM's own use of it away ({@code _JAVA_SR_SIGNUM}).
+ * A signal that the daemon passes on to its command. SIGQUIT is missing: the JVM answers it with a
+ * thread dump, which is worth more here. SIGUSR2 arrives only if the launcher has moved the JVM's
+ * own use of it away ({@code _JAVA_SR_SIGNUM}).
  */
 public enum ForwardedSignal {
   HUP(1),
@@ -30,8 +31,8 @@ public enum ForwardedSignal {
   }
 
   /**
-   * From now on hands each of these signals to {@code handler}, on a thread of the JVM's, instead of ending the process.
-   * A signal that the process was started to ignore (nohup) stays ignored,
+   * From now on hands each of these signals to {@code handler}, on a thread of the JVM's, instead
+   * of ending the process. A signal that the process was started to ignore (nohup) stays ignored,
    * one that the JVM was told to keep ({@code -Xrs}) stays with it.
    */
   public static void handleAll(Consumer<ForwardedSignal> handler) {

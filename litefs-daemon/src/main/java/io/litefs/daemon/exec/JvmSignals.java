@@ -4,15 +4,16 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 
 /**
- * {@code sun.misc.Signal}, the JDK's only way to hear of a signal: exported and kept on purpose (JEP 260), but each use of it in source
- * is a warning that no annotation silences.
+ * {@code sun.misc.Signal}, the JDK's only way to hear of a signal: exported and kept on purpose
+ * (JEP 260), but each use of it in source is a warning that no annotation silences.
  */
 final class JvmSignals {
 
   private JvmSignals() {}
 
   /**
-   * Runs {@code handler} on a thread of the JVM's at each arrival of the signal, instead of what the JVM does by default.
+   * Runs {@code handler} on a thread of the JVM's at each arrival of the signal, instead of what
+   * the JVM does by default.
    *
    * @param name without SIG
    * @return false if the JVM keeps this signal to itself, as it was told to by {@code -Xrs}

@@ -4,9 +4,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Splits a command line into words as a POSIX shell does: blanks separate, single quotes keep everything, double quotes keep
- * everything but {@code \\ \" \$ \`}, a backslash keeps the next character. Nothing is expanded: variables are the
- * configuration's matter, and there is no shell.
+ * Splits a command line into words as a POSIX shell does: blanks separate, single quotes keep
+ * everything, double quotes keep everything but {@code \\ \" \$ \`}, a backslash keeps the next
+ * character. Nothing is expanded: variables are the configuration's matter, and there is no shell.
  */
 public final class ShellWords {
 
@@ -23,7 +23,8 @@ public final class ShellWords {
   /**
    * The words of {@code line}, perhaps none.
    *
-   * @throws IllegalArgumentException if a quote is not closed or the line ends in a backslash; the message is fit for a user
+   * @throws IllegalArgumentException if a quote is not closed or the line ends in a backslash; the
+   *     message is fit for a user
    */
   public static List<String> split(String line) {
     return new ShellWords(line).split();

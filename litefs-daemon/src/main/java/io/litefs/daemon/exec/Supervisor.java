@@ -12,8 +12,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Runs commands one after the other, each after the success of the one before, with the daemon's standard streams, directory and
- * environment. The last one is the application: when it ends, so does the daemon.
+ * Runs commands one after the other, each after the success of the one before, with the daemon's
+ * standard streams, directory and environment. The last one is the application: when it ends, so
+ * does the daemon.
  *
  * <p>{@link #run} is called once. The other methods may be called on any thread at any time.
  */
@@ -31,19 +32,24 @@ public final class Supervisor {
 
   private final List<List<String>> commands;
   private final ReentrantLock lock = new ReentrantLock();
+
   /** The command that runs now; null if none does. Guarded by {@link #lock}. */
   private Process running;
+
   /** Whether no further command may start. Guarded by {@link #lock}. */
   private boolean stopping;
 
-  /** @param commands words of each command, none empty */
+  /**
+   * @param commands words of each command, none empty
+   */
   public Supervisor(List<List<String>> commands) {
     this.commands = List.copyOf(commands);
   }
 
   /**
-   * Runs the commands and returns the exit code of the last, or of the first that failed; 128 plus the signal's number if a signal
-   * ended it, {@link #CANNOT_RUN} or {@link #NOT_FOUND} if it could not be started.
+   * Runs the commands and returns the exit code of the last, or of the first that failed; 128 plus
+   * the signal's number if a signal ended it, {@link #CANNOT_RUN} or {@link #NOT_FOUND} if it could
+   * not be started.
    */
   public int run() throws InterruptedException {
     int exitCode = 0;
@@ -79,14 +85,15 @@ public final class Supervisor {
   }
 
   /**
-   * Sends {@code signal} to the command that runs now; returns whether there was one. After a signal that stops, no further command
-   * starts.
+   * Sends {@code signal} to the command that runs now; returns whether there was one. After a
+   * signal that stops, no further command starts.
    */
   public boolean signal(ForwardedSignal signal) {
     lock.lock();
     try {
       stopping |= signal.stops();
-      // While this holds, the process has not been waited for: its number cannot be another process's yet.
+      // While this holds, the process has not been waited for: its number cannot be another
+      // process's yet.
       if (running == null || !running.isAlive()) {
         return false;
       }
@@ -101,7 +108,10 @@ public final class Supervisor {
     }
   }
 
-  /** Ends the command that runs now, if any: SIGTERM, then SIGKILL after {@code grace}. No further command starts. */
+  /**
+   * Ends the command that runs now, if any: SIGTERM, then SIGKILL after {@code grace}. No further
+   * command starts.
+   */
   public void stop(Duration grace) throws InterruptedException {
     Process process;
     lock.lock();
@@ -116,7 +126,8 @@ public final class Supervisor {
     }
     process.destroy();
     if (!process.waitFor(grace.toMillis(), TimeUnit.MILLISECONDS)) {
-      log.warn("pid {} did not end within {} s of SIGTERM: killed", process.pid(), grace.toSeconds());
+      log.warn(
+          "pid {} did not end within {} s of SIGTERM: killed", process.pid(), grace.toSeconds());
       process.destroyForcibly().waitFor();
     }
   }

@@ -18,22 +18,29 @@ class EventFeedTest {
   private NodeView view = new NodeView(null, false, true, "/litefs", "one");
   private final EventFeed feed = new EventFeed(() -> view);
 
-  private static List<String> take(EventFeed.Subscription subscription) throws InterruptedException {
-    return subscription.take().stream().map(bytes -> new String(bytes, StandardCharsets.UTF_8)).toList();
+  private static List<String> take(EventFeed.Subscription subscription)
+      throws InterruptedException {
+    return subscription.take().stream()
+        .map(bytes -> new String(bytes, StandardCharsets.UTF_8))
+        .toList();
   }
 
   private void commit(long txid) {
-    feed.transaction("a.db", new Txid(txid), new Checksum(1L << 63 | txid), 4096, 7, 1_700_000_000_123L);
+    feed.transaction(
+        "a.db", new Txid(txid), new Checksum(1L << 63 | txid), 4096, 7, 1_700_000_000_123L);
   }
 
   @Test
   void theFirstEventTellsTheState() throws Exception {
     try (EventFeed.Subscription replica = feed.subscribe(() -> {})) {
-      assertThat(take(replica)).containsExactly("{\"type\":\"init\",\"data\":{\"isPrimary\":false,\"hostname\":\"one\"}}\n");
+      assertThat(take(replica))
+          .containsExactly(
+              "{\"type\":\"init\",\"data\":{\"isPrimary\":false,\"hostname\":\"one\"}}\n");
     }
     view = new NodeView(null, true, true, "/litefs", null);
     try (EventFeed.Subscription primary = feed.subscribe(() -> {})) {
-      assertThat(take(primary)).containsExactly("{\"type\":\"init\",\"data\":{\"isPrimary\":true}}\n");
+      assertThat(take(primary))
+          .containsExactly("{\"type\":\"init\",\"data\":{\"isPrimary\":true}}\n");
     }
   }
 

@@ -54,7 +54,10 @@ class HandlersTest {
     StringBuilder seen = new StringBuilder();
     new ImportHandler(
             () -> true,
-            (name, in) -> seen.append(name).append('=').append(new String(in.readAllBytes(), StandardCharsets.UTF_8)))
+            (name, in) ->
+                seen.append(name)
+                    .append('=')
+                    .append(new String(in.readAllBytes(), StandardCharsets.UTF_8)))
         .handle(exchange);
     assertThat(seen).hasToString("a.db=content");
     assertThat(exchange.status).isEqualTo(200);

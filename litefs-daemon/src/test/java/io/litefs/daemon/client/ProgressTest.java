@@ -25,7 +25,8 @@ class ProgressTest {
     try (Progress progress = new Progress(terminal, "importing a.db", 400_000_000, nanos::get)) {
       nanos.addAndGet(1_000_000_000L);
       progress.advance(100_000_000);
-      assertThat(screen()).isEqualTo("\rimporting a.db: 100 MB of 400 MB, 100 MB/s, 3 s left\033[K");
+      assertThat(screen())
+          .isEqualTo("\rimporting a.db: 100 MB of 400 MB, 100 MB/s, 3 s left\033[K");
     }
     assertThat(screen()).as("the line is removed").endsWith("\r\033[K");
   }

@@ -37,7 +37,8 @@ class DemoDirectoryTest {
   void foreignFilesAreNeverTouched() throws Exception {
     Path precious = Files.createDirectory(temp.resolve("demo")).resolve("precious");
     Files.writeString(precious, "data");
-    assertThatThrownBy(() -> new DemoDirectory(temp.resolve("demo")).create()).hasMessageContaining("precious");
+    assertThatThrownBy(() -> new DemoDirectory(temp.resolve("demo")).create())
+        .hasMessageContaining("precious");
     assertThat(precious).hasContent("data");
   }
 

@@ -35,7 +35,8 @@ class EventReaderTest {
           try (exchange;
               OutputStream out = exchange.getResponseBody()) {
             write(out, "{\"type\":\"init\",\"data\":{\"isPrimary\":true}}");
-            write(out, "{\"type\":\"tx\",\"db\":\"a.db\",\"data\":{\"txID\":\"0000000000000003\"}}");
+            write(
+                out, "{\"type\":\"tx\",\"db\":\"a.db\",\"data\":{\"txID\":\"0000000000000003\"}}");
             write(out, "{\"type\":\"primaryChange\",\"data\":{\"isPrimary\":false}}");
             sent.countDown();
             end.await();
@@ -65,7 +66,8 @@ class EventReaderTest {
   void aWaitEndsWithTheTransactionOrALaterOne() throws Exception {
     EventReader reader = reader();
     long before = System.nanoTime();
-    assertThat(reader.await("a.db", new Txid(3), Duration.ofSeconds(20)) - before).isBetween(-20_000_000_000L, 20_000_000_000L);
+    assertThat(reader.await("a.db", new Txid(3), Duration.ofSeconds(20)) - before)
+        .isBetween(-20_000_000_000L, 20_000_000_000L);
     reader.await("a.db", new Txid(2), Duration.ZERO);
   }
 
@@ -82,6 +84,7 @@ class EventReaderTest {
     EventReader reader = reader();
     sent.await();
     end.countDown();
-    assertThatThrownBy(() -> reader.await("b.db", new Txid(1), Duration.ofSeconds(20))).hasMessageContaining("ended");
+    assertThatThrownBy(() -> reader.await("b.db", new Txid(1), Duration.ofSeconds(20)))
+        .hasMessageContaining("ended");
   }
 }

@@ -12,16 +12,31 @@ class JavaCommandTest {
   void theArgumentsOfLitefsAreReplaced() throws Exception {
     assertThat(
             JavaCommand.of(
-                    List.of("/jdk/bin/java", "-Xmx96m", "-cp", "/a b.jar", "io.litefs.daemon.Main", "demo", "--check"))
+                    List.of(
+                        "/jdk/bin/java",
+                        "-Xmx96m",
+                        "-cp",
+                        "/a b.jar",
+                        "io.litefs.daemon.Main",
+                        "demo",
+                        "--check"))
                 .with("mount", "-config", "x.yml"))
         .containsExactly(
-            "/jdk/bin/java", "-Xmx96m", "-cp", "/a b.jar", "io.litefs.daemon.Main", "mount", "-config", "x.yml");
+            "/jdk/bin/java",
+            "-Xmx96m",
+            "-cp",
+            "/a b.jar",
+            "io.litefs.daemon.Main",
+            "mount",
+            "-config",
+            "x.yml");
     assertThat(JavaCommand.of(List.of("java", "-jar", "litefs.jar", "demo")).with("mount"))
         .containsExactly("java", "-jar", "litefs.jar", "mount");
   }
 
   @Test
   void anotherProgramIsNotStartedAgain() {
-    assertThatThrownBy(() -> JavaCommand.of(List.of("java", "Surefire"))).hasMessageContaining("how this process was started");
+    assertThatThrownBy(() -> JavaCommand.of(List.of("java", "Surefire")))
+        .hasMessageContaining("how this process was started");
   }
 }

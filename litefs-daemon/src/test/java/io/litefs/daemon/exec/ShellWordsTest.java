@@ -9,13 +9,15 @@ class ShellWordsTest {
 
   @Test
   void blanksSeparate() {
-    assertThat(ShellWords.split("  myapp  -addr\t:8080\n")).containsExactly("myapp", "-addr", ":8080");
+    assertThat(ShellWords.split("  myapp  -addr\t:8080\n"))
+        .containsExactly("myapp", "-addr", ":8080");
     assertThat(ShellWords.split("   ")).isEmpty();
   }
 
   @Test
   void quotesKeepBlanksAndMayStandInsideAWord() {
-    assertThat(ShellWords.split("a 'b  c' \"d e\" f'g 'h\"i \"")).containsExactly("a", "b  c", "d e", "fg hi ");
+    assertThat(ShellWords.split("a 'b  c' \"d e\" f'g 'h\"i \""))
+        .containsExactly("a", "b  c", "d e", "fg hi ");
     assertThat(ShellWords.split("'' \"\"")).containsExactly("", "");
   }
 
@@ -28,7 +30,8 @@ class ShellWordsTest {
 
   @Test
   void nothingIsExpanded() {
-    assertThat(ShellWords.split("echo $HOME *.db ~ `id` a;b")).containsExactly("echo", "$HOME", "*.db", "~", "`id`", "a;b");
+    assertThat(ShellWords.split("echo $HOME *.db ~ `id` a;b"))
+        .containsExactly("echo", "$HOME", "*.db", "~", "`id`", "a;b");
   }
 
   @Test

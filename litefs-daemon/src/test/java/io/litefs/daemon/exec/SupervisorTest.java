@@ -61,7 +61,14 @@ class SupervisorTest {
   @Test
   void signalsReachTheCommand() throws Exception {
     for (ForwardedSignal signal : ForwardedSignal.values()) {
-      Running running = start(shell("trap 'exit 7' " + signal.name() + "; " + announce() + "; while :; do sleep 0.05; done"));
+      Running running =
+          start(
+              shell(
+                  "trap 'exit 7' "
+                      + signal.name()
+                      + "; "
+                      + announce()
+                      + "; while :; do sleep 0.05; done"));
       running.awaitAnnouncement();
       assertThat(running.supervisor.signal(signal)).isTrue();
       assertThat(running.exitCode()).as(signal.toString()).isEqualTo(7);
@@ -72,7 +79,9 @@ class SupervisorTest {
   void aStoppingSignalKeepsFurtherCommandsFromStarting() throws Exception {
     Path log = dir.resolve("log");
     Running running =
-        start(shell("trap 'exit 0' TERM; " + announce() + "; while :; do sleep 0.05; done"), shell("echo ran > " + log));
+        start(
+            shell("trap 'exit 0' TERM; " + announce() + "; while :; do sleep 0.05; done"),
+            shell("echo ran > " + log));
     running.awaitAnnouncement();
     running.supervisor.signal(ForwardedSignal.TERM);
     assertThat(running.exitCode()).isZero();
@@ -89,7 +98,8 @@ class SupervisorTest {
 
   @Test
   void stopKillsACommandThatDoesNotEndByItself() throws Exception {
-    Running running = start(shell("trap '' TERM; " + announce() + "; while :; do sleep 0.05; done"));
+    Running running =
+        start(shell("trap '' TERM; " + announce() + "; while :; do sleep 0.05; done"));
     running.awaitAnnouncement();
     running.supervisor.stop(Duration.ofMillis(100));
     assertThat(running.exitCode()).isEqualTo(128 + 9);

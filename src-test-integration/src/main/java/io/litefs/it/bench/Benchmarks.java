@@ -16,16 +16,18 @@ import java.util.Set;
 import java.util.function.ToDoubleFunction;
 
 /**
- * Measures litefs against the bare directory below it, in turns within one run, and prints a Markdown table. A ratio is taken per round;
- * its spread over the rounds is the noise.
+ * Measures litefs against the bare directory below it, in turns within one run, and prints a
+ * Markdown table. A ratio is taken per round; its spread over the rounds is the noise.
  *
- * <p>Arguments: names of benchmarks ({@code select insert speedtest size lag catchup start}), all by default, and {@code rounds=N} (5).
- * System properties: {@code bench.tmpfs} (/dev/shm), {@code bench.disk} (the temporary directory), and those of {@link Node}.
+ * <p>Arguments: names of benchmarks ({@code select insert speedtest size lag catchup start}), all
+ * by default, and {@code rounds=N} (5). System properties: {@code bench.tmpfs} (/dev/shm), {@code
+ * bench.disk} (the temporary directory), and those of {@link Node}.
  */
 public final class Benchmarks {
 
   private static final Path TMPFS = Path.of(System.getProperty("bench.tmpfs", "/dev/shm"));
-  private static final Path DISK = Path.of(System.getProperty("bench.disk", System.getProperty("java.io.tmpdir")));
+  private static final Path DISK =
+      Path.of(System.getProperty("bench.disk", System.getProperty("java.io.tmpdir")));
   private static final Duration LIMIT = Duration.ofMinutes(10);
 
   private final Table table = new Table();
@@ -47,7 +49,9 @@ public final class Benchmarks {
       }
     }
     if (wanted.isEmpty()) {
-      wanted = new java.util.LinkedHashSet<>(List.of("select", "insert", "speedtest", "size", "lag", "catchup", "start"));
+      wanted =
+          new java.util.LinkedHashSet<>(
+              List.of("select", "insert", "speedtest", "size", "lag", "catchup", "start"));
     }
     Benchmarks benchmarks = new Benchmarks(rounds);
     for (String name : wanted) {
@@ -80,8 +84,17 @@ public final class Benchmarks {
     return String.format(Locale.ROOT, "%.2f", value);
   }
 
-  /** Measures both in turns, each first in every other round, and adds the row; {@code atLeast} is the ratio to reach. */
-  private void compare(String what, Path bareDb, Path mountDb, ToDoubleFunction<Path> rate, double atLeast, double orAbsolute) {
+  /**
+   * Measures both in turns, each first in every other round, and adds the row; {@code atLeast} is
+   * the ratio to reach.
+   */
+  private void compare(
+      String what,
+      Path bareDb,
+      Path mountDb,
+      ToDoubleFunction<Path> rate,
+      double atLeast,
+      double orAbsolute) {
     Samples bare = new Samples();
     Samples mount = new Samples();
     Samples ratios = new Samples();
@@ -100,8 +113,12 @@ public final class Benchmarks {
       ratios.add(m / b);
     }
     boolean reached = orAbsolute > 0 ? mount.median() >= orAbsolute : ratios.median() >= atLeast;
-    String target = orAbsolute > 0 ? String.format(Locale.ROOT, ">= %,.0f/s", orAbsolute) : ">= " + ratio(atLeast);
-    table.row(what, bare.rounded() + "/s", mount.rounded() + "/s", ratios.range(2), target, reached);
+    String target =
+        orAbsolute > 0
+            ? String.format(Locale.ROOT, ">= %,.0f/s", orAbsolute)
+            : ">= " + ratio(atLeast);
+    table.row(
+        what, bare.rounded() + "/s", mount.rounded() + "/s", ratios.range(2), target, reached);
   }
 
   private void select() throws IOException {
@@ -114,7 +131,13 @@ public final class Benchmarks {
         cluster.sync(db);
         for (Node node : cluster.nodes()) {
           String where = node == cluster.primary() ? "primary" : "replica";
-          compare("point SELECT, " + mode + ", " + where, bare, node.db(db), file -> sql.select(file, 200_000, "cache_size=20"), 0.9, 0);
+          compare(
+              "point SELECT, " + mode + ", " + where,
+              bare,
+              node.db(db),
+              file -> sql.select(file, 200_000, "cache_size=20"),
+              0.9,
+              0);
         }
       }
     }
@@ -192,12 +215,24 @@ public final class Benchmarks {
       sql.fill(node.db("small"), 2_500, 3500, "journal_mode=DELETE", "synchronous=OFF");
       sql.fill(node.db("big"), 250_000, 3500, "journal_mode=DELETE", "synchronous=OFF");
       for (String mode : List.of("DELETE", "WAL")) {
-        compareTimes("one-page commit, " + mode + ": 1 GB database against 10 MB", node.db("small"), node.db("big"), "journal_mode=" + mode, "synchronous=OFF");
+        compareTimes(
+            "one-page commit, " + mode + ": 1 GB database against 10 MB",
+            node.db("small"),
+            node.db("big"),
+            "journal_mode=" + mode,
+            "synchronous=OFF");
       }
       sql.fill(node.db("short"), 2_500, 3500, "journal_mode=WAL", "synchronous=OFF");
       Commands.run("cp", node.db("short").toString(), node.db("long").toString()).orThrow();
-      sql.update(node.db("long"), 50_000, "journal_mode=WAL", "synchronous=OFF", "wal_autocheckpoint=0");
-      compareTimes("one-page commit, WAL of 200 MB against 4 MB", node.db("short"), node.db("long"), "journal_mode=WAL", "synchronous=OFF", "wal_autocheckpoint=0");
+      sql.update(
+          node.db("long"), 50_000, "journal_mode=WAL", "synchronous=OFF", "wal_autocheckpoint=0");
+      compareTimes(
+          "one-page commit, WAL of 200 MB against 4 MB",
+          node.db("short"),
+          node.db("long"),
+          "journal_mode=WAL",
+          "synchronous=OFF",
+          "wal_autocheckpoint=0");
     }
   }
 
@@ -212,7 +247,13 @@ public final class Benchmarks {
       second.add(b);
       ratios.add(b / a);
     }
-    table.row(what, first.rounded() + " us", second.rounded() + " us", ratios.range(2), "<= 1.10", ratios.median() <= 1.1);
+    table.row(
+        what,
+        first.rounded() + " us",
+        second.rounded() + " us",
+        ratios.range(2),
+        "<= 1.10",
+        ratios.median() <= 1.1);
   }
 
   private void lag() throws IOException {
@@ -223,11 +264,18 @@ public final class Benchmarks {
           Samples p99 = new Samples();
           String db = "lag-" + mode;
           for (int i = 0; i < rounds; i++) {
-            double[] us = sql.lag(cluster.primary().db(db), 1000, cluster.replica().db(db), "journal_mode=" + mode, "synchronous=NORMAL");
+            double[] us =
+                sql.lag(
+                    cluster.primary().db(db),
+                    1000,
+                    cluster.replica().db(db),
+                    "journal_mode=" + mode,
+                    "synchronous=NORMAL");
             p50.add(us[0] / 1000);
             p99.add(us[1] / 1000);
           }
-          String what = "commit to visible, " + mode + ", " + (where.equals(TMPFS) ? "tmpfs" : "disk");
+          String what =
+              "commit to visible, " + mode + ", " + (where.equals(TMPFS) ? "tmpfs" : "disk");
           table.row(what + ", p50", "", p50.range(2) + " ms", "", "<= 1 ms", p50.median() <= 1);
           table.row(what + ", p99", "", p99.range(2) + " ms", "", "<= 5 ms", p99.median() <= 5);
         }
@@ -259,7 +307,8 @@ public final class Benchmarks {
         double bytes = cluster.primary().metrics().get("litefs_db_ltx_bytes", "db", db) - before;
         Position pos = cluster.primary().pos(db);
         cluster.replica().launch();
-        Await.until(LIMIT, "the replica begins to catch up", () -> cluster.replica().pos(db).txid() > 3);
+        Await.until(
+            LIMIT, "the replica begins to catch up", () -> cluster.replica().pos(db).txid() > 3);
         double begun = cluster.replica().pos(db).txid() / (double) pos.txid();
         long start = System.nanoTime();
         cluster.replica().awaitPos(db, pos, LIMIT);
@@ -275,7 +324,10 @@ public final class Benchmarks {
     }
   }
 
-  /** From the start of the process to a mount that answers, with ten small databases; and what the daemon weighs then. */
+  /**
+   * From the start of the process to a mount that answers, with ten small databases; and what the
+   * daemon weighs then.
+   */
   private void start() throws IOException {
     System.setProperty("litefs.it.dir", TMPFS.toString());
     try (Node node = Node.started("start", NodeConfig.primary())) {
@@ -292,9 +344,27 @@ public final class Benchmarks {
         node.kill();
         killed.add(startMillis(node));
       }
-      table.row("start to mounted, clean", "", clean.range(0) + " ms", "", "<= 500 ms", clean.median() <= 500);
-      table.row("start to mounted, after kill -9", "", killed.range(0) + " ms", "", "<= 3000 ms", killed.median() <= 3000);
-      table.row("resident, ten databases", "", String.format(Locale.ROOT, "%.0f MB", resident), "", "<= 150 MB", resident <= 150);
+      table.row(
+          "start to mounted, clean",
+          "",
+          clean.range(0) + " ms",
+          "",
+          "<= 500 ms",
+          clean.median() <= 500);
+      table.row(
+          "start to mounted, after kill -9",
+          "",
+          killed.range(0) + " ms",
+          "",
+          "<= 3000 ms",
+          killed.median() <= 3000);
+      table.row(
+          "resident, ten databases",
+          "",
+          String.format(Locale.ROOT, "%.0f MB", resident),
+          "",
+          "<= 150 MB",
+          resident <= 150);
     }
   }
 

@@ -10,7 +10,10 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** The measuring programs: {@code sqlbench}, compiled from {@code src/main/c}, and SQLite's own {@code speedtest1}. */
+/**
+ * The measuring programs: {@code sqlbench}, compiled from {@code src/main/c}, and SQLite's own
+ * {@code speedtest1}.
+ */
 final class SqlBench {
 
   private static final Duration LIMIT = Duration.ofMinutes(10);
@@ -22,9 +25,16 @@ final class SqlBench {
     Path module = SqliteSource.module();
     program = module.resolve("target/sqlbench");
     Commands.Result result =
-        Commands.run("gcc", "-O2", "-o", program.toString(), module.resolve("src/main/c/sqlbench.c").toString(), "-lsqlite3");
+        Commands.run(
+            "gcc",
+            "-O2",
+            "-o",
+            program.toString(),
+            module.resolve("src/main/c/sqlbench.c").toString(),
+            "-lsqlite3");
     if (result.exitCode() != 0) {
-      throw new IllegalStateException("needs gcc and SQLite's headers (libsqlite3-dev): " + result.output());
+      throw new IllegalStateException(
+          "needs gcc and SQLite's headers (libsqlite3-dev): " + result.output());
     }
   }
 
@@ -60,17 +70,29 @@ final class SqlBench {
 
   /** Median and 99th percentile, in microseconds, from commit to visible at {@code other}. */
   double[] lag(Path db, int count, Path other, String... pragmas) {
-    String[] both = run("lag", db, List.of(Integer.toString(count), other.toString()), pragmas).split(" ");
+    String[] both =
+        run("lag", db, List.of(Integer.toString(count), other.toString()), pragmas).split(" ");
     return new double[] {Double.parseDouble(both[0]), Double.parseDouble(both[1])};
   }
 
-  /** Seconds in all that {@code speedtest1 --size 25} takes on a new database; NaN where SQLite's source cannot be had. */
+  /**
+   * Seconds in all that {@code speedtest1 --size 25} takes on a new database; NaN where SQLite's
+   * source cannot be had.
+   */
   double speedtest1(Path db, String journal) {
     Path sqlite = SqliteSource.directory();
     if (sqlite == null) {
       return Double.NaN;
     }
-    String output = run(List.of(sqlite.resolve("bin/speedtest1").toString(), "--size", "25", "--journal", journal, db.toString()));
+    String output =
+        run(
+            List.of(
+                sqlite.resolve("bin/speedtest1").toString(),
+                "--size",
+                "25",
+                "--journal",
+                journal,
+                db.toString()));
     Matcher total = TOTAL.matcher(output);
     if (!total.find()) {
       throw new IllegalStateException("no total in: " + output);

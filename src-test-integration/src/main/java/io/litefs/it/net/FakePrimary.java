@@ -13,8 +13,9 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * A server that answers each {@code POST /stream} as a test wants it: with anything, as much of it as it likes, for as long as
- * it likes. Bodies must fit into HTTP/2's initial window of 65,535 bytes.
+ * A server that answers each {@code POST /stream} as a test wants it: with anything, as much of it
+ * as it likes, for as long as it likes. Bodies must fit into HTTP/2's initial window of 65,535
+ * bytes.
  */
 public final class FakePrimary implements Closeable {
 
@@ -66,7 +67,9 @@ public final class FakePrimary implements Closeable {
       connection.readPreface();
       connection.write(Http2Connection.SETTINGS, 0, 0, new byte[0]);
       ByteArrayOutputStream body = new ByteArrayOutputStream();
-      for (Http2Connection.Frame frame = connection.read(); frame != null; frame = connection.read()) {
+      for (Http2Connection.Frame frame = connection.read();
+          frame != null;
+          frame = connection.read()) {
         if (frame.type() == Http2Connection.DATA) {
           body.write(frame.payload());
         }
@@ -118,7 +121,8 @@ public final class FakePrimary implements Closeable {
       block.write(0x88);
       Http2Connection.literal(block, "litefs-id", "00000000DEADBEEF");
       Http2Connection.literal(block, "litefs-cluster-id", "LFSC0123456789ABCDEF");
-      connection.write(Http2Connection.HEADERS, Http2Connection.END_HEADERS, stream, block.toByteArray());
+      connection.write(
+          Http2Connection.HEADERS, Http2Connection.END_HEADERS, stream, block.toByteArray());
       return this;
     }
 

@@ -9,10 +9,14 @@ import java.io.OutputStream;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 
-/** Frames of one HTTP/2 connection (RFC 9113, section 4) with one stream. Settings and pings are answered while reading. */
+/**
+ * Frames of one HTTP/2 connection (RFC 9113, section 4) with one stream. Settings and pings are
+ * answered while reading.
+ */
 final class Http2Connection implements Closeable {
 
-  static final byte[] PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".getBytes(StandardCharsets.US_ASCII);
+  static final byte[] PREFACE =
+      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".getBytes(StandardCharsets.US_ASCII);
 
   static final int DATA = 0;
   static final int HEADERS = 1;
@@ -52,7 +56,8 @@ final class Http2Connection implements Closeable {
   void readPreface() throws IOException {
     byte[] preface = in.readNBytes(PREFACE.length);
     if (!java.util.Arrays.equals(preface, PREFACE)) {
-      throw new IOException("not HTTP/2 by prior knowledge: " + new String(preface, StandardCharsets.ISO_8859_1));
+      throw new IOException(
+          "not HTTP/2 by prior knowledge: " + new String(preface, StandardCharsets.ISO_8859_1));
     }
   }
 
@@ -135,11 +140,13 @@ final class Http2Connection implements Closeable {
     }
     StringBuilder bits = new StringBuilder();
     for (int i = 0; i < length; i++) {
-      bits.append(String.format("%8s", Integer.toBinaryString(block[at + 2 + i] & 0xff)).replace(' ', '0'));
+      bits.append(
+          String.format("%8s", Integer.toBinaryString(block[at + 2 + i] & 0xff)).replace(' ', '0'));
     }
     StringBuilder digits = new StringBuilder();
     for (int i = 0; digits.length() < 3; ) {
-      // Huffman codes of the digits (RFC 7541, appendix B): 0 to 2 in five bits, 3 to 9 in six, from 011001.
+      // Huffman codes of the digits (RFC 7541, appendix B): 0 to 2 in five bits, 3 to 9 in six,
+      // from 011001.
       int five = Integer.parseInt(bits.substring(i, i + 5), 2);
       if (five <= 2) {
         digits.append(DIGITS.charAt(five));

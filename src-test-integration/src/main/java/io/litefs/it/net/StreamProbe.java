@@ -11,7 +11,10 @@ import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 
-/** A replica's side of {@code POST /stream}: sends a position map and reads frames, or stops reading. */
+/**
+ * A replica's side of {@code POST /stream}: sends a position map and reads frames, or stops
+ * reading.
+ */
 public final class StreamProbe implements Closeable {
 
   private final Http2Connection connection;
@@ -25,8 +28,12 @@ public final class StreamProbe implements Closeable {
     this(port, litefsId, positionMap, true);
   }
 
-  /** With {@code reading} false the answer is never read and its window never grows: a stuck replica. */
-  public StreamProbe(int port, String litefsId, byte[] positionMap, boolean reading) throws IOException {
+  /**
+   * With {@code reading} false the answer is never read and its window never grows: a stuck
+   * replica.
+   */
+  public StreamProbe(int port, String litefsId, byte[] positionMap, boolean reading)
+      throws IOException {
     Socket socket = new Socket(InetAddress.getLoopbackAddress(), port);
     socket.setSoTimeout(30_000);
     connection = new Http2Connection(socket);

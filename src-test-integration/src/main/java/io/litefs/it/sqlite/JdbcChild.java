@@ -12,14 +12,18 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 
-/** The program behind {@link LineSession#jdbc}: a connection of sqlite-jdbc that does as the lines of its input say. */
+/**
+ * The program behind {@link LineSession#jdbc}: a connection of sqlite-jdbc that does as the lines
+ * of its input say.
+ */
 public final class JdbcChild {
 
   private JdbcChild() {}
 
   public static void main(String[] arguments) throws IOException, SQLException {
     PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
-    BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    BufferedReader in =
+        new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     Connection connection = null;
     for (String line = in.readLine(); line != null; line = in.readLine()) {
       String request = LineSession.unescape(line);
@@ -30,7 +34,10 @@ public final class JdbcChild {
             statement.execute("PRAGMA busy_timeout = 30000");
           }
         }
-        long nanos = request.charAt(0) == 'N' ? repeat(connection, request.substring(1)) : run(connection, request.substring(1), out);
+        long nanos =
+            request.charAt(0) == 'N'
+                ? repeat(connection, request.substring(1))
+                : run(connection, request.substring(1), out);
         out.println("K" + nanos);
       } catch (SQLException e) {
         out.println("E" + LineSession.escape(String.valueOf(e.getMessage())));
@@ -66,7 +73,8 @@ public final class JdbcChild {
     int space = timesAndSql.indexOf(' ');
     int times = Integer.parseInt(timesAndSql.substring(0, space));
     long start = System.nanoTime();
-    try (PreparedStatement statement = connection.prepareStatement(timesAndSql.substring(space + 1))) {
+    try (PreparedStatement statement =
+        connection.prepareStatement(timesAndSql.substring(space + 1))) {
       boolean numbered = statement.getParameterMetaData().getParameterCount() == 1;
       for (int i = 0; i < times; i++) {
         if (numbered) {

@@ -16,9 +16,10 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A child that speaks a line protocol: {@code S<statement>} or {@code N<count> <statement>} (one prepared statement, so many times,
- * with parameter 1 the count so far if it takes one) is answered by lines {@code R<row>} and a last line, {@code K<nanoseconds>} or
- * {@code E<message>}. Backslash, newline and carriage return are escaped with a backslash. The end of the input ends the child.
+ * A child that speaks a line protocol: {@code S<statement>} or {@code N<count> <statement>} (one
+ * prepared statement, so many times, with parameter 1 the count so far if it takes one) is answered
+ * by lines {@code R<row>} and a last line, {@code K<nanoseconds>} or {@code E<message>}. Backslash,
+ * newline and carriage return are escaped with a backslash. The end of the input ends the child.
  */
 public final class LineSession implements Session {
 
@@ -41,7 +42,8 @@ public final class LineSession implements Session {
   }
 
   static LineSession python(Path database) {
-    return new LineSession(List.of("python3", "-u", pythonScript().toString(), database.toString()));
+    return new LineSession(
+        List.of("python3", "-u", pythonScript().toString(), database.toString()));
   }
 
   public static LineSession jdbc(Path database) {
@@ -61,7 +63,8 @@ public final class LineSession implements Session {
 
   private static synchronized Path pythonScript() {
     if (pythonScript == null) {
-      try (InputStream script = LineSession.class.getResourceAsStream("/io/litefs/it/sqlite_child.py")) {
+      try (InputStream script =
+          LineSession.class.getResourceAsStream("/io/litefs/it/sqlite_child.py")) {
         pythonScript = Commands.workDirectory("python").resolve("sqlite_child.py");
         Files.copy(script, pythonScript, StandardCopyOption.REPLACE_EXISTING);
       } catch (IOException e) {
@@ -76,7 +79,10 @@ public final class LineSession implements Session {
     return ask('S' + statement);
   }
 
-  /** Runs a statement {@code times} times, prepared once, each by itself; returns the nanoseconds that took. */
+  /**
+   * Runs a statement {@code times} times, prepared once, each by itself; returns the nanoseconds
+   * that took.
+   */
   public long repeat(int times, String statement) {
     ask("N" + times + ' ' + statement);
     return lastNanos;

@@ -2,7 +2,10 @@ package io.litefs.it.sqlite;
 
 import java.util.List;
 
-/** One connection in a process of its own. Statements run one after the other; a transaction stays open between calls. */
+/**
+ * One connection in a process of its own. Statements run one after the other; a transaction stays
+ * open between calls.
+ */
 public interface Session extends AutoCloseable {
 
   /**

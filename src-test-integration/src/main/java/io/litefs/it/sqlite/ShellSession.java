@@ -15,7 +15,8 @@ import java.util.regex.Pattern;
 /** The {@code sqlite3} shell fed through a pipe; dot commands work too. */
 final class ShellSession implements Session {
 
-  private static final Pattern ERROR = Pattern.compile("(Runtime error|Parse error|Error)( near line \\d+)?: .*|Error: .*");
+  private static final Pattern ERROR =
+      Pattern.compile("(Runtime error|Parse error|Error)( near line \\d+)?: .*|Error: .*");
   private static final String END = "--- end of answer ";
 
   private final Process process;
@@ -26,7 +27,10 @@ final class ShellSession implements Session {
   ShellSession(Path database) {
     try {
       // Into a pipe the shell would buffer its output by the block, and errors would overtake it.
-      process = new ProcessBuilder("stdbuf", "-oL", "sqlite3", "-batch", database.toString()).redirectErrorStream(true).start();
+      process =
+          new ProcessBuilder("stdbuf", "-oL", "sqlite3", "-batch", database.toString())
+              .redirectErrorStream(true)
+              .start();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
