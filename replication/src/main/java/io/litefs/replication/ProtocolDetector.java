@@ -16,6 +16,7 @@ import io.netty.handler.codec.http2.Http2FrameCodecBuilder;
 import io.netty.handler.codec.http2.Http2MultiplexHandler;
 import io.netty.handler.codec.http2.Http2Settings;
 import io.netty.handler.codec.http2.Http2StreamChannelOption;
+import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.Future;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -114,7 +115,7 @@ final class ProtocolDetector extends ByteToMessageDecoder {
         codec,
         new Http2Liveness(options.pingInterval()),
         new Http2MultiplexHandler(perStream),
-        new CloseOnError());
+        new ConnectionTail());
     pipeline
         .context(codec)
         .channel()
@@ -123,8 +124,16 @@ final class ProtocolDetector extends ByteToMessageDecoder {
                 ApiServerOptions.CONNECTION_WINDOW - DEFAULT_CONNECTION_WINDOW));
   }
 
-  /** What goes wrong with the connection as a whole ends it; the streams learn it as its end. */
-  private static final class CloseOnError extends ChannelInboundHandlerAdapter {
+  /**
+   * What concerns the connection as a whole: frames of no stream are of no interest here, and what
+   * goes wrong ends it, which the streams then learn.
+   */
+  private static final class ConnectionTail extends ChannelInboundHandlerAdapter {
+    @Override
+    public void channelRead(ChannelHandlerContext ctx, Object frame) {
+      ReferenceCountUtil.release(frame);
+    }
+
     @Override
     public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
       ConnectionErrors.close(ctx, cause);

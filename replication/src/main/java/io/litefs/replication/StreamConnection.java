@@ -52,6 +52,7 @@ final class StreamConnection implements Closeable {
 
   private static final int DEFAULT_PORT = 80;
   private static final int SUCCESS = 200;
+  private static final long CLOSE_MILLIS = 1000;
 
   private final String peer;
   private final Channel channel;
@@ -202,7 +203,8 @@ final class StreamConnection implements Closeable {
     IOException cause = new PeerGoneException("closed by this node");
     answer.completeExceptionally(cause);
     body.abort(cause);
-    channel.close();
+    // Waited for: an event loop that is shut down before that leaves the socket open.
+    channel.close().awaitUninterruptibly(CLOSE_MILLIS);
   }
 
   /** Takes the answer. */
