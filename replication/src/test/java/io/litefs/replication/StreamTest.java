@@ -329,6 +329,19 @@ class StreamTest {
   }
 
   @Test
+  void streamThatTheReplicaGivesUpIsOverOnThePrimaryToo() throws Exception {
+    source.commits("a.db", 1);
+    sink.failure = new IOException("disk is full");
+    server.start();
+    client = new StreamClient(server.uri(), REPLICA, Set.of(), sink, Duration.ofMinutes(1));
+    client.start();
+
+    sink.await("disconnected: disk is full");
+    await(() -> handler.replicas().isEmpty());
+    await(() -> client.problem().equals(Optional.of("disk is full")));
+  }
+
+  @Test
   void handoffComesAfterEverythingElseAndEndsTheStream() throws Exception {
     connect();
     untilReady();
