@@ -14,6 +14,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -247,10 +248,7 @@ class StreamTest {
     source.demote();
     assertThat(sink.next()).isEqualTo("disconnected");
     await(
-        () ->
-            client
-                .problem()
-                .equals(java.util.Optional.of("it answers 503 this node is not the primary")));
+        () -> client.problem().equals(Optional.of("it answers 503 this node is not the primary")));
     source.primary = true;
     assertThat(sink.next()).startsWith("connected");
     assertThat(untilReady()).isEmpty();
