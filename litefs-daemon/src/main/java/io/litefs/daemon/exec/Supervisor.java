@@ -7,6 +7,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import jnr.ffi.LibraryLoader;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -143,15 +145,21 @@ public final class Supervisor {
     return builder.start();
   }
 
+  /**
+   * {@code error=2, No such file or directory}; since JDK 25 {@code error: 2 (No such file or
+   * directory)}.
+   */
+  private static final Pattern ERROR = Pattern.compile("error(?:=|: )(\\d+)(?:, | \\()([^)]*)");
+
   private static boolean isNotFound(IOException e) {
-    return String.valueOf(e.getMessage()).contains("error=2,");
+    Matcher error = ERROR.matcher(String.valueOf(e.getMessage()));
+    return error.find() && error.group(1).equals("2");
   }
 
   private static String reason(IOException e) {
     String message = String.valueOf(e.getMessage());
-    int error = message.indexOf("error=");
-    int comma = message.indexOf(", ", error);
-    return error < 0 || comma < 0 ? message : message.substring(comma + 2);
+    Matcher error = ERROR.matcher(message);
+    return error.find() ? error.group(2) : message;
   }
 
   /** Loaded with the first signal that {@link Process} cannot send. */

@@ -19,7 +19,8 @@ class SupervisorTest {
   @TempDir Path dir;
 
   private static List<String> shell(String script) {
-    return List.of("sh", "-c", script);
+    // Signals as by default: a shell cannot trap what its parents ignored (nohup, background jobs).
+    return List.of("env", "--default-signal", "sh", "-c", script);
   }
 
   @SafeVarargs
