@@ -38,12 +38,12 @@ final class Importer {
    *     of the present one
    */
   void run(String name, InputStream in) throws IOException {
-    if (name.isEmpty()
-        || name.contains("/")
-        || name.equals(".")
-        || name.equals("..")
-        || name.length() > 200) {
-      throw new StoreException("\"" + name + "\" cannot be the name of a database");
+    if (store.find(name) == null) {
+      try {
+        DatabaseNames.require(name, other -> store.find(other) != null);
+      } catch (StoreException e) {
+        throw new NotADatabaseException("cannot import: " + e.getMessage());
+      }
     }
     boolean isNew = store.find(name) == null;
     Database database = store.findOrCreate(name);

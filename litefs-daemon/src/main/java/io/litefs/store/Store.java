@@ -318,6 +318,11 @@ public final class Store implements ChangeSource, Closeable {
     if (existing != null) {
       return existing;
     }
+    try {
+      DatabaseNames.require(name, this::exists);
+    } catch (StoreException e) {
+      throw new ErrnoException(Errno.EINVAL, e.getMessage());
+    }
     synchronized (databases) {
       existing = databases.get(name);
       if (existing == null) {
@@ -333,6 +338,11 @@ public final class Store implements ChangeSource, Closeable {
       }
       return existing;
     }
+  }
+
+  private boolean exists(String name) {
+    Database database = databases.get(name);
+    return database != null && database.file(FileKind.DATABASE) != null;
   }
 
   private Database newDatabase(String name) throws IOException {

@@ -1,0 +1,46 @@
+package io.litefs.store;
+
+import java.util.List;
+import java.util.function.Predicate;
+
+/**
+ * Which names a database can have: it is a file name in the mount and a directory's name in the
+ * data directory, and may come from another machine.
+ */
+final class DatabaseNames {
+
+  /** Bytes; leaves room for the suffixes of companion files in a file name. */
+  private static final int MAX_BYTES = 255 - "-mj000000000".length();
+
+  private static final List<String> RESERVED = List.of("", ".", "..", ".primary", ".lag");
+  private static final List<String> SUFFIXES = List.of("-journal", "-wal", "-shm", "-pos", "-lock");
+
+  private DatabaseNames() {}
+
+  /**
+   * @param exists whether a database of this name exists
+   * @throws StoreException if a database cannot have this name
+   */
+  static void require(String name, Predicate<String> exists) throws StoreException {
+    if (RESERVED.contains(name)
+        || name.indexOf('/') >= 0
+        || name.indexOf('\0') >= 0
+        || name.getBytes(java.nio.charset.StandardCharsets.UTF_8).length > MAX_BYTES) {
+      throw refused(name, "it is no file name that is free for one");
+    }
+    for (String suffix : SUFFIXES) {
+      if (name.endsWith(suffix)
+          && exists.test(name.substring(0, name.length() - suffix.length()))) {
+        throw refused(name, "it is a companion file of another database");
+      }
+    }
+  }
+
+  private static StoreException refused(String name, String reason) {
+    return new StoreException(
+        "\""
+            + name.replaceAll("\\p{Cntrl}", "?")
+            + "\" cannot be the name of a database: "
+            + reason);
+  }
+}
