@@ -13,7 +13,10 @@ final class DatabaseNames {
   private static final int MAX_BYTES = 255 - "-mj000000000".length();
 
   private static final List<String> RESERVED = List.of("", ".", "..", ".primary", ".lag");
-  private static final List<String> SUFFIXES = List.of("-journal", "-wal", "-shm", "-pos", "-lock");
+  private static final List<String> SUFFIXES = List.of("-journal", "-wal", "-shm");
+
+  /** Of files that litefs itself provides beside each database. */
+  private static final List<String> VIRTUAL_SUFFIXES = List.of("-pos", "-lock");
 
   private DatabaseNames() {}
 
@@ -25,6 +28,7 @@ final class DatabaseNames {
     if (RESERVED.contains(name)
         || name.indexOf('/') >= 0
         || name.indexOf('\0') >= 0
+        || VIRTUAL_SUFFIXES.stream().anyMatch(name::endsWith)
         || name.getBytes(java.nio.charset.StandardCharsets.UTF_8).length > MAX_BYTES) {
       throw refused(name, "it is no file name that is free for one");
     }
