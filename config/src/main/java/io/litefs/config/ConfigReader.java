@@ -14,7 +14,11 @@ import org.yaml.snakeyaml.nodes.ScalarNode;
 /** Knows the keys of {@code litefs.yml}, their defaults, and the rules between them. Used once. */
 final class ConfigReader {
   private static final long MEGABYTE = 1L << 20;
-  private static final Duration CONSUL_MIN_TTL = Duration.ofSeconds(10);
+  private static final Duration CONSUL_TTL = Duration.ofSeconds(10);
+
+  /** Consul's own minimum is 10 s unless its configuration says otherwise; it refuses less. */
+  private static final Duration CONSUL_MIN_TTL = Duration.ofSeconds(1);
+
   private static final Duration CONSUL_MAX_TTL = Duration.ofHours(24);
   private static final Duration CONSUL_MAX_LOCK_DELAY = Duration.ofSeconds(60);
 
@@ -110,6 +114,7 @@ final class ConfigReader {
         data.positiveDuration("retention-monitor-interval", Duration.ofMinutes(1)),
         data.oneOf("durability", Durability.class).orElse(Durability.APPLICATION),
         data.bytes("retention-size", 1, 0),
+        data.bytes("diverged-size", 1, 1L << 30),
         data.bytes("replica-wal-limit", 1, 1L << 30));
   }
 
@@ -150,7 +155,8 @@ final class ConfigReader {
         proxy.duration("read-header-timeout", Duration.ofSeconds(10)),
         proxy.duration("write-timeout", Duration.ZERO),
         proxy.duration("idle-timeout", Duration.ofSeconds(30)),
-        proxy.oneOf("forward", ProxyConfig.Forward.class).orElse(ProxyConfig.Forward.AUTO));
+        proxy.oneOf("forward", ProxyConfig.Forward.class).orElse(ProxyConfig.Forward.AUTO),
+        proxy.url("advertise-url"));
   }
 
   private LeaseConfig lease(Section lease, HttpConfig http) {
@@ -198,7 +204,7 @@ final class ConfigReader {
   private ConsulConfig consul(Section consul, LeaseConfig.Type type) {
     Optional<URI> url = consul.url("url");
     Optional<String> key = consul.string("key");
-    Duration ttl = consul.duration("ttl", CONSUL_MIN_TTL);
+    Duration ttl = consul.duration("ttl", CONSUL_TTL);
     Duration lockDelay = consul.duration("lock-delay", Duration.ofSeconds(1));
     if (type == LeaseConfig.Type.CONSUL) {
       if (url.isEmpty() && !consul.has("url")) {
@@ -209,7 +215,8 @@ final class ConfigReader {
             "key", "is missing; give a key of its own to each cluster, as in myapp/primary");
       }
       if (ttl.compareTo(CONSUL_MIN_TTL) < 0 || ttl.compareTo(CONSUL_MAX_TTL) > 0) {
-        consul.problem("ttl", "is out of range; Consul allows 10s to 24h");
+        consul.problem(
+            "ttl", "is out of range; allowed are 1s to 24h, and at least Consul's session_ttl_min");
       }
       if (lockDelay.compareTo(CONSUL_MAX_LOCK_DELAY) > 0) {
         consul.problem("lock-delay", "is out of range; Consul allows 0 to 60s");

@@ -11,8 +11,8 @@ import java.util.Optional;
  *     {@code consul}
  * @param key key of the lease, one per cluster. Empty only if the lease's type is not {@code
  *     consul}
- * @param ttl time after which the lease of a silent primary ends (default 10 s, which is also
- *     Consul's minimum)
+ * @param ttl time after which the lease of a silent primary ends (default 10 s, which is also the
+ *     minimum of a Consul that is not configured otherwise)
  * @param lockDelay time that Consul keeps the lease free after that (default 1 s)
  */
 public record ConsulConfig(Optional<URI> url, String key, Duration ttl, Duration lockDelay) {}

@@ -15,6 +15,8 @@ import java.time.Duration;
  * @param durability when a commit is durable
  * @param retentionSize bytes of LTX files beyond which the oldest go before their time; 0 (default)
  *     is no such bound
+ * @param divergedSize bytes that archives of diverged databases may take in all before the oldest
+ *     go (default 1 GiB); 0 archives nothing
  * @param replicaWalLimit bytes that a replica's WAL may grow to while a reader keeps it from
  *     restarting, before the log warns of that reader (default 1 GiB); 0 never warns
  */
@@ -25,6 +27,7 @@ public record DataConfig(
     Duration retentionMonitorInterval,
     Durability durability,
     long retentionSize,
+    long divergedSize,
     long replicaWalLimit) {
 
   public DataConfig withDir(Path dir) {
@@ -35,6 +38,7 @@ public record DataConfig(
         retentionMonitorInterval,
         durability,
         retentionSize,
+        divergedSize,
         replicaWalLimit);
   }
 }

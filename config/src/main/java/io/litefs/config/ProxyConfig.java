@@ -1,5 +1,6 @@
 package io.litefs.config;
 
+import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -23,6 +24,8 @@ import java.util.Optional;
  * @param idleTimeout longest time a connection may be idle between requests (default 30 s); zero is
  *     no limit
  * @param forward what happens to a write on a replica (default {@code AUTO})
+ * @param advertiseUrl where the proxies of other nodes reach this one while this node is primary;
+ *     absent: at {@code addr}'s port of the host in {@code lease.advertise-url}
  */
 public record ProxyConfig(
     Optional<HostPort> addr,
@@ -37,7 +40,8 @@ public record ProxyConfig(
     Duration readHeaderTimeout,
     Duration writeTimeout,
     Duration idleTimeout,
-    Forward forward) {
+    Forward forward,
+    Optional<URI> advertiseUrl) {
 
   public ProxyConfig {
     databases = List.copyOf(databases);

@@ -40,6 +40,7 @@ class ConfigLoaderTest {
                     Duration.ofMinutes(1),
                     Durability.APPLICATION,
                     0,
+                    1L << 30,
                     1L << 30),
                 new HttpConfig(new HostPort("", 20202), Duration.ofMinutes(10)),
                 new ProxyConfig(
@@ -55,7 +56,8 @@ class ConfigLoaderTest {
                     Duration.ofSeconds(10),
                     Duration.ZERO,
                     Duration.ofSeconds(30),
-                    ProxyConfig.Forward.AUTO),
+                    ProxyConfig.Forward.AUTO,
+                    Optional.empty()),
                 new LeaseConfig(
                     LeaseConfig.Type.STATIC,
                     host,
@@ -116,6 +118,7 @@ class ConfigLoaderTest {
               retention-monitor-interval: 500ms
               durability: always
               retention-size: 2GiB
+              diverged-size: 3MB
               replica-wal-limit: 500MB
             http: {addr: "127.0.0.1:9", snapshot-timeout: 1m}
             proxy:
@@ -132,6 +135,7 @@ class ConfigLoaderTest {
               write-timeout: 4s
               idle-timeout: 5s
               forward: replay
+              advertise-url: http://node1:8000
             lease:
               type: consul
               hostname: node1
@@ -166,6 +170,7 @@ class ConfigLoaderTest {
                     Duration.ofMillis(500),
                     Durability.ALWAYS,
                     2L << 30,
+                    3_000_000,
                     500_000_000),
                 new HttpConfig(new HostPort("127.0.0.1", 9), Duration.ofMinutes(1)),
                 new ProxyConfig(
@@ -181,7 +186,8 @@ class ConfigLoaderTest {
                     Duration.ofSeconds(3),
                     Duration.ofSeconds(4),
                     Duration.ofSeconds(5),
-                    ProxyConfig.Forward.REPLAY),
+                    ProxyConfig.Forward.REPLAY,
+                    Optional.of(URI.create("http://node1:8000"))),
                 new LeaseConfig(
                     LeaseConfig.Type.CONSUL,
                     "node1",

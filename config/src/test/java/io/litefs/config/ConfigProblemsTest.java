@@ -87,7 +87,7 @@ class ConfigProblemsTest {
         "lease: {type: static, on-timeout: panic} | litefs.yml:1: lease.on-timeout: 'panic' is not known; allowed: continue, fail",
         "lease: {type: consul, consul: {key: a}} | litefs.yml:1: lease.consul.url: is missing; give Consul's address, as in http://127.0.0.1:8500",
         "lease: {type: consul, consul: {url: 'http://c:8500'}} | litefs.yml:1: lease.consul.key: is missing; give a key of its own to each cluster, as in myapp/primary",
-        "lease: {type: consul, consul: {url: 'http://c', key: a, ttl: 1s}} | litefs.yml:1: lease.consul.ttl: is out of range; Consul allows 10s to 24h",
+        "lease: {type: consul, consul: {url: 'http://c', key: a, ttl: 900ms}} | litefs.yml:1: lease.consul.ttl: is out of range; allowed are 1s to 24h, and at least Consul's session_ttl_min",
         "lease: {type: consul, consul: {url: 'http://c', key: a, lock-delay: 2m}} | litefs.yml:1: lease.consul.lock-delay: is out of range; Consul allows 0 to 60s",
       })
   void namesTheKeyAndWhatIsAllowed(String text, String expected) {
