@@ -5,11 +5,11 @@ import java.time.Duration;
 import java.util.Optional;
 
 /**
- * A lease in the hand of this node. Thread-safe.
+ * A lease in the hand of this node. Thread-safe. It renews itself until it ends.
  *
  * <p>A lease with a time to live ends by itself when that time has passed since the last renewal
- * <em>began</em>, measured on the monotonic clock. The holder must have stopped accepting commits
- * before: also when {@link #renew} hangs, and when the process was paused.
+ * that succeeded <em>was sent</em>, measured on the monotonic clock: never later than its keeper
+ * may give it to another, also when the keeper hangs, and when this process was stopped meanwhile.
  */
 public interface Lease extends AutoCloseable {
 
@@ -20,13 +20,24 @@ public interface Lease extends AutoCloseable {
   Optional<Duration> timeToLive();
 
   /**
-   * Lets the lease live on for another {@link #timeToLive}, counted from the moment of this call.
-   *
-   * @throws LeaseException if the lease has ended or was taken; it must not be used any more
-   * @throws IOException if the keeper could not be asked; the lease lives on for the rest of its
-   *     time, try again
+   * How long the lease is still certain to be this node's; zero if it has ended, {@code timeToLive}
+   * at most. Empty: it does not end.
    */
-  void renew() throws IOException;
+  Optional<Duration> remaining();
+
+  /**
+   * Whether the lease is this node's at this instant. Costs a volatile read and a look at the
+   * clock: to be asked for every commit.
+   */
+  boolean isHeld();
+
+  /**
+   * Waits until the lease ends, was handed off or closed.
+   *
+   * @param timeout how long to wait at most; not negative
+   * @return why it ended, one line; empty if the time is over
+   */
+  Optional<String> awaitEnd(Duration timeout) throws InterruptedException;
 
   /**
    * Lets go of the lease without giving it back, so that another node can go on with it without a
@@ -34,7 +45,7 @@ public interface Lease extends AutoCloseable {
    * {@link Leaser#takeOver} continue it before its time to live is over. To be called once this
    * node has stopped accepting commits.
    *
-   * @throws LeaseException if this kind of lease cannot change hands; it stays in this hand
+   * @throws LeaseException if this kind of lease cannot change hands, or it has ended
    */
   String handOff() throws IOException;
 

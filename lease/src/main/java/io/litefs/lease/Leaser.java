@@ -1,8 +1,10 @@
 package io.litefs.lease;
 
 import java.io.IOException;
+import java.net.URI;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * One node's access to the cluster's lease. Thread-safe. Calls may wait for the network, each for a
@@ -31,7 +33,10 @@ public interface Leaser extends AutoCloseable {
    */
   Lease takeOver(String leaseId) throws IOException;
 
-  /** The node that holds the lease now, which may be this one; empty if none does. */
+  /**
+   * The node that holds the lease now, which may be this one; empty if none does, or if its holder
+   * has let it end.
+   */
   Optional<PrimaryInfo> primary() throws IOException;
 
   /**
@@ -56,6 +61,17 @@ public interface Leaser extends AutoCloseable {
    * @return the cluster's id from now on, which is another than {@code proposed} if there was one
    */
   String establishClusterId(String proposed) throws IOException;
+
+  /**
+   * Lets the other nodes know where this one is, so that they can ask it how far it is before they
+   * take the lease. Does nothing if this kind of lease has no place for it.
+   */
+  void announce() throws IOException;
+
+  /**
+   * Base URLs of the APIs of the other nodes that announced themselves, at any time in the past.
+   */
+  Set<URI> peers() throws IOException;
 
   /**
    * Frees what this holds on this machine and ends waits. A lease in hand is not given back: close

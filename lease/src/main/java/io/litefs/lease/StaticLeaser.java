@@ -1,7 +1,9 @@
 package io.litefs.lease;
 
+import java.net.URI;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
@@ -68,6 +70,18 @@ public final class StaticLeaser implements Leaser {
     return proposed;
   }
 
+  /** A static lease is never taken, so nobody asks. */
+  @Override
+  public void announce() {
+    // Nothing to do.
+  }
+
+  /** Always empty. */
+  @Override
+  public Set<URI> peers() {
+    return Set.of();
+  }
+
   @Override
   public void close() {
     closed.countDown();
@@ -79,7 +93,9 @@ public final class StaticLeaser implements Leaser {
             + " or use lease.type: consul");
   }
 
-  private static final class StaticLease implements Lease {
+  private final class StaticLease implements Lease {
+    private final CountDownLatch given = new CountDownLatch(1);
+
     @Override
     public String id() {
       return "static";
@@ -91,8 +107,20 @@ public final class StaticLeaser implements Leaser {
     }
 
     @Override
-    public void renew() {
-      // It does not end.
+    public Optional<Duration> remaining() {
+      return Optional.empty();
+    }
+
+    @Override
+    public boolean isHeld() {
+      return given.getCount() > 0;
+    }
+
+    @Override
+    public Optional<String> awaitEnd(Duration timeout) throws InterruptedException {
+      return given.await(timeout.toNanos(), TimeUnit.NANOSECONDS)
+          ? Optional.of("it was given back")
+          : Optional.empty();
     }
 
     @Override
@@ -100,9 +128,10 @@ public final class StaticLeaser implements Leaser {
       throw cannotChangeHands();
     }
 
+    /** Nobody else may have it. */
     @Override
     public void close() {
-      // Nobody else may have it.
+      given.countDown();
     }
   }
 }

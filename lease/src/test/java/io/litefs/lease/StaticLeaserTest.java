@@ -16,12 +16,17 @@ class StaticLeaserTest {
   private static final PrimaryInfo PRIMARY = new PrimaryInfo("db1", URI.create("http://db1:20202"));
 
   @Test
-  void givesTheCandidateALeaseThatDoesNotEnd() throws IOException {
+  void givesTheCandidateALeaseThatDoesNotEnd() throws Exception {
     try (Leaser leaser = new StaticLeaser(true, PRIMARY);
         Lease lease = leaser.acquire().orElseThrow()) {
       assertThat(lease.timeToLive()).isEmpty();
       assertThat(lease.id()).isNotEmpty();
-      lease.renew();
+      assertThat(lease.isHeld()).isTrue();
+      assertThat(lease.remaining()).isEmpty();
+      assertThat(lease.awaitEnd(Duration.ofMillis(1))).isEmpty();
+      lease.close();
+      assertThat(lease.isHeld()).isFalse();
+      assertThat(lease.awaitEnd(Duration.ofMillis(1))).isPresent();
     }
   }
 
@@ -68,6 +73,14 @@ class StaticLeaserTest {
       assertThat(leaser.establishClusterId("LFSC0123456789ABCDEF"))
           .isEqualTo("LFSC0123456789ABCDEF");
       assertThat(leaser.clusterId()).isEmpty();
+    }
+  }
+
+  @Test
+  void knowsNoPeers() throws IOException {
+    try (Leaser leaser = new StaticLeaser(true, PRIMARY)) {
+      leaser.announce();
+      assertThat(leaser.peers()).isEmpty();
     }
   }
 

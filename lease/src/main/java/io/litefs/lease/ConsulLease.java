@@ -1,0 +1,268 @@
+package io.litefs.lease;
+
+import java.io.IOException;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A lease in Consul. One thread renews it, another watches the key, so that it is noticed at once
+ * if Consul or somebody with its command line gives it to another.
+ */
+final class ConsulLease implements Lease {
+
+  private static final Logger log = LoggerFactory.getLogger(ConsulLease.class);
+  private static final Duration RETRY = Duration.ofSeconds(1);
+  private static final Duration CLOSE_PATIENCE = Duration.ofSeconds(1);
+
+  private final ConsulApi api;
+  private final ConsulOptions options;
+  private final String key;
+  private final String session;
+  private final Thread renewer = new Thread(this::renewAgainAndAgain, "litefs-lease");
+  private final Thread watcher = new Thread(this::watch, "litefs-lease-watch");
+
+  /** Until when the lease is ours, as {@link System#nanoTime} counts. */
+  private volatile long deadlineNanos;
+
+  private volatile boolean over;
+
+  /** Held during a renewal: after a hand-off the session is another node's, under the same id. */
+  private final ReentrantLock renewing = new ReentrantLock();
+
+  // Guarded by this.
+  private String endReason;
+  private boolean closed;
+
+  /** Version of the key as we wrote it last. The renewing thread's own after the start. */
+  private long index;
+
+  private long renewal;
+  private volatile String problem = "";
+
+  /**
+   * @param sentNanos when the request was sent that made or renewed the session
+   */
+  ConsulLease(ConsulApi api, ConsulOptions options, String session, long sentNanos, long index) {
+    this.api = api;
+    this.options = options;
+    this.key = options.fullKey();
+    this.session = session;
+    this.index = index;
+    this.deadlineNanos = sentNanos + options.ttl().toNanos();
+    renewer.setDaemon(true);
+    watcher.setDaemon(true);
+    renewer.start();
+    watcher.start();
+  }
+
+  @Override
+  public String id() {
+    return session;
+  }
+
+  @Override
+  public Optional<Duration> timeToLive() {
+    return Optional.of(options.ttl());
+  }
+
+  @Override
+  public Optional<Duration> remaining() {
+    return Optional.of(Duration.ofNanos(over ? 0 : Math.max(0, deadlineNanos - System.nanoTime())));
+  }
+
+  @Override
+  public boolean isHeld() {
+    return !over && deadlineNanos - System.nanoTime() > 0;
+  }
+
+  @Override
+  public synchronized Optional<String> awaitEnd(Duration timeout) throws InterruptedException {
+    long until = System.nanoTime() + timeout.toNanos();
+    while (true) {
+      if (!over && !isHeld()) {
+        end(
+            "it was not renewed for "
+                + options.ttl().toMillis()
+                + " ms"
+                + (problem.isEmpty() ? "" : ": " + problem));
+      }
+      if (over) {
+        return Optional.of(endReason);
+      }
+      long now = System.nanoTime();
+      long left = Math.min(until - now, deadlineNanos - now);
+      if (until - now <= 0) {
+        return Optional.empty();
+      }
+      // Rounded up: a wait of 0 would be for ever.
+      wait(Math.max(0, TimeUnit.NANOSECONDS.toMillis(left)) + 1);
+    }
+  }
+
+  private synchronized void end(String reason) {
+    if (!over) {
+      over = true;
+      endReason = reason;
+      notifyAll();
+    }
+  }
+
+  // ------------------------------------------------------------ renewing
+
+  private void renewAgainAndAgain() {
+    try {
+      Duration pause = options.ttl().dividedBy(2);
+      while (awaitEnd(pause).isEmpty()) {
+        renewing.lock();
+        try {
+          pause = over ? pause : renewOnce();
+        } finally {
+          renewing.unlock();
+        }
+      }
+    } catch (InterruptedException e) {
+      log.debug("the lease is closed");
+    }
+  }
+
+  /** Returns how long to wait before the next attempt. */
+  private Duration renewOnce() {
+    Duration half = options.ttl().dividedBy(2);
+    long sent = System.nanoTime();
+    try {
+      renew();
+      synchronized (this) {
+        if (isHeld()) {
+          deadlineNanos = sent + options.ttl().toNanos();
+          if (!problem.isEmpty()) {
+            log.info("the lease could be renewed again");
+          }
+          problem = "";
+        }
+      }
+      return half.minusNanos(Math.min(half.toNanos(), System.nanoTime() - sent));
+    } catch (LeaseException e) {
+      end(e.getMessage());
+    } catch (IOException e) {
+      if (problem.isEmpty() && !over) {
+        log.warn(
+            "cannot renew the lease: {}; it ends in {} ms",
+            e.getMessage(),
+            TimeUnit.NANOSECONDS.toMillis(Math.max(0, deadlineNanos - System.nanoTime())));
+      }
+      problem = e.getMessage();
+    } catch (RuntimeException e) {
+      log.error("cannot renew the lease", e);
+      problem = e.toString();
+    }
+    return half.compareTo(RETRY) < 0 ? half.dividedBy(2) : RETRY;
+  }
+
+  private void renew() throws IOException {
+    if (!api.renewSession(session)) {
+      throw new LeaseException("its session has ended in Consul");
+    }
+    renewal++;
+    String value = new Holder(options.self(), timeToLive(), renewal).toJson();
+    if (index < 0 || !api.rewrite(key, index, value, session)) {
+      // An answer may have been lost, or somebody edited the value: only the session decides.
+      ConsulApi.Entry present = requireOurs(api.read(key));
+      if (!api.rewrite(key, present.index(), value, session)) {
+        throw new IOException("key " + key + " is being changed by others");
+      }
+    }
+    index = requireOurs(api.read(key)).index();
+  }
+
+  private ConsulApi.Entry requireOurs(ConsulApi.Read read) throws LeaseException {
+    return read.entry()
+        .filter(e -> e.session().equals(Optional.of(session)))
+        .orElseThrow(
+            () ->
+                new LeaseException(
+                    "key "
+                        + key
+                        + " is "
+                        + read.entry()
+                            .flatMap(e -> Holder.parse(e.value()))
+                            .map(h -> "held by " + h.info().hostname())
+                            .orElse("not held")
+                        + " now"));
+  }
+
+  private void watch() {
+    ConsulApi.Read read = null;
+    while (!over) {
+      try {
+        read = read == null ? api.read(key) : api.awaitChange(key, read, ConsulApi.LONGEST_WAIT);
+        requireOurs(read);
+      } catch (LeaseException e) {
+        end(e.getMessage());
+      } catch (IOException e) {
+        read = null;
+        pause();
+      } catch (RuntimeException e) {
+        log.error("cannot watch the lease", e);
+        pause();
+      }
+    }
+  }
+
+  private void pause() {
+    try {
+      awaitEnd(RETRY);
+    } catch (InterruptedException e) {
+      end("closed");
+    }
+  }
+
+  // ------------------------------------------------------------ its end
+
+  @Override
+  public String handOff() throws LeaseException {
+    boolean idle = false;
+    try {
+      idle = renewing.tryLock(CLOSE_PATIENCE.toNanos(), TimeUnit.NANOSECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    if (!idle) {
+      throw new LeaseException("Consul does not answer");
+    }
+    try {
+      synchronized (this) {
+        if (!isHeld()) {
+          throw new LeaseException("the lease has ended");
+        }
+        closed = true;
+        end("it was handed over");
+        return session;
+      }
+    } finally {
+      renewing.unlock();
+    }
+  }
+
+  @Override
+  public void close() throws IOException {
+    synchronized (this) {
+      if (closed) {
+        return;
+      }
+      closed = true;
+      end("it was given back");
+    }
+    // A renewal that is under way must not come after the end.
+    try {
+      renewer.join(CLOSE_PATIENCE.toMillis());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    api.deleteLocked(key, session);
+    api.destroySession(session);
+  }
+}

@@ -1,0 +1,240 @@
+package io.litefs.lease;
+
+import java.io.IOException;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.UUID;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The lease as a lock in Consul: a key, locked with a session that ends if it is not renewed.
+ *
+ * <p>Consul ends a session up to twice its time to live after the last renewal. A holder's lease
+ * ends after one. So that nobody waits for the rest, the holder changes the key's value with each
+ * renewal, and a candidate that has seen the same version for the time to live and the lock delay
+ * takes the key away, on the condition, checked by Consul, that it is still that version. A holder
+ * that does not count its renewals (another implementation) is left to Consul.
+ *
+ * <p>Keys: {@code <key>} the lock, see {@link Holder}; {@code <key>/clusterid}; {@code
+ * <key>/nodes/<id>} an advertise URL for each node that ever announced itself.
+ */
+public final class ConsulLeaser implements Leaser {
+
+  private static final Logger log = LoggerFactory.getLogger(ConsulLeaser.class);
+  private static final Duration LONGEST_CALL = Duration.ofSeconds(3);
+
+  private static final long UNKNOWN_INDEX = -1;
+
+  private final ConsulOptions options;
+  private final ConsulApi api;
+  private final String key;
+  private volatile boolean closed;
+
+  /** The version of the key that was seen last, and since when. Guarded by this. */
+  private long seenIndex = -1;
+
+  private long seenSinceNanos;
+
+  public ConsulLeaser(ConsulOptions options) {
+    this.options = options;
+    this.api = new ConsulApi(options, shorter(options.ttl().dividedBy(3), LONGEST_CALL));
+    this.key = options.fullKey();
+  }
+
+  private static Duration shorter(Duration a, Duration b) {
+    return a.compareTo(b) < 0 ? a : b;
+  }
+
+  @Override
+  public Optional<Lease> acquire() throws IOException {
+    ConsulApi.Read read = read();
+    Optional<ConsulApi.Entry> held = read.entry().filter(e -> e.session().isPresent());
+    if (held.isPresent() && !isAbandoned(held.get())) {
+      return Optional.empty();
+    }
+    long start = System.nanoTime();
+    String session = api.createSession();
+    boolean done = false;
+    try {
+      String value = value(0).toJson();
+      done =
+          held.isPresent()
+              ? api.seize(key, held.get().index(), value, session)
+              : api.acquire(key, value, session);
+      if (!done) {
+        return Optional.empty();
+      }
+      held.ifPresent(
+          e -> log.info("took the lease from a holder that has let it end: {}", e.value()));
+      return Optional.of(new ConsulLease(api, options, session, start, index(session)));
+    } finally {
+      if (!done) {
+        destroy(session);
+      }
+    }
+  }
+
+  private long index(String session) throws IOException {
+    ConsulApi.Entry entry =
+        api.read(key)
+            .entry()
+            .filter(e -> e.session().equals(Optional.of(session)))
+            .orElseThrow(() -> new LeaseException("the lease was lost as soon as it was taken"));
+    return entry.index();
+  }
+
+  private Holder value(long renewal) {
+    return new Holder(options.self(), Optional.of(options.ttl()), renewal);
+  }
+
+  private void destroy(String session) {
+    try {
+      api.destroySession(session);
+    } catch (IOException e) {
+      log.debug("session {} is left to its time to live", session, e);
+    }
+  }
+
+  @Override
+  public Lease takeOver(String leaseId) throws IOException {
+    long start = System.nanoTime();
+    if (!api.renewSession(leaseId) || !api.acquire(key, value(0).toJson(), leaseId)) {
+      throw new LeaseException("the lease that was handed over has ended");
+    }
+    // Writers wait: the key's version is left to the first renewal to find out.
+    return new ConsulLease(api, options, leaseId, start, UNKNOWN_INDEX);
+  }
+
+  // ------------------------------------------------------------ who holds it
+
+  private ConsulApi.Read read() throws IOException {
+    return seen(api.read(key));
+  }
+
+  private synchronized ConsulApi.Read seen(ConsulApi.Read read) {
+    long index = read.entry().map(ConsulApi.Entry::index).orElse(-1L);
+    if (index != seenIndex) {
+      seenIndex = index;
+      seenSinceNanos = System.nanoTime(); // Not before the holder sent it: later is safe.
+    }
+    return read;
+  }
+
+  /** How long until the holder of this version counts as gone; empty if it never will. */
+  private synchronized Optional<Duration> untilAbandoned(ConsulApi.Entry entry) {
+    Optional<Duration> ttl = Holder.parse(entry.value()).flatMap(Holder::ttl);
+    if (ttl.isEmpty() || entry.session().isEmpty() || entry.index() != seenIndex) {
+      return Optional.empty();
+    }
+    long left =
+        ttl.get().plus(options.lockDelay()).toNanos() - (System.nanoTime() - seenSinceNanos);
+    return Optional.of(Duration.ofNanos(Math.max(0, left)));
+  }
+
+  private boolean isAbandoned(ConsulApi.Entry entry) {
+    return untilAbandoned(entry).filter(Duration::isZero).isPresent();
+  }
+
+  private Optional<PrimaryInfo> holder(ConsulApi.Read read) {
+    return read.entry()
+        .filter(e -> e.session().isPresent() && !isAbandoned(e))
+        .flatMap(e -> Holder.parse(e.value()))
+        .map(Holder::info);
+  }
+
+  @Override
+  public Optional<PrimaryInfo> primary() throws IOException {
+    ConsulApi.Read read = read();
+    Optional<ConsulApi.Entry> foreign =
+        read.entry().filter(e -> e.session().isPresent() && Holder.parse(e.value()).isEmpty());
+    if (foreign.isPresent()) {
+      throw new IOException(
+          "key "
+              + key
+              + " in Consul at "
+              + options.address()
+              + " is locked by something that is no litefs node (\""
+              + shortened(foreign.get().value())
+              + "\"); set another lease.consul.key");
+    }
+    return holder(read);
+  }
+
+  private static String shortened(String value) {
+    String line = value.replaceAll("\\s+", " ");
+    return line.length() > 60 ? line.substring(0, 60) + "..." : line;
+  }
+
+  @Override
+  public Optional<PrimaryInfo> awaitPrimaryOtherThan(Optional<PrimaryInfo> known, Duration timeout)
+      throws IOException, InterruptedException {
+    long deadline = System.nanoTime() + timeout.toNanos();
+    ConsulApi.Read read = read();
+    while (true) {
+      Optional<PrimaryInfo> now = holder(read);
+      Duration left = Duration.ofNanos(Math.max(0, deadline - System.nanoTime()));
+      if (!now.equals(known) || left.isZero() || closed) {
+        return now;
+      }
+      Duration wait =
+          read.entry().flatMap(this::untilAbandoned).map(d -> shorter(d, left)).orElse(left);
+      if (Thread.interrupted()) {
+        throw new InterruptedException();
+      }
+      try {
+        read = seen(api.awaitChange(key, read, wait));
+      } catch (IOException e) {
+        if (closed) {
+          return now;
+        }
+        throw e;
+      }
+    }
+  }
+
+  // ------------------------------------------------------------ the cluster
+
+  @Override
+  public Optional<String> clusterId() throws IOException {
+    return api.read(key + "/clusterid").entry().map(ConsulApi.Entry::value);
+  }
+
+  @Override
+  public String establishClusterId(String proposed) throws IOException {
+    api.create(key + "/clusterid", proposed);
+    return clusterId()
+        .orElseThrow(() -> new IOException("key " + key + "/clusterid vanishes from Consul"));
+  }
+
+  @Override
+  public void announce() throws IOException {
+    String url = options.self().advertiseUrl().toString();
+    String name = UUID.nameUUIDFromBytes(url.getBytes(StandardCharsets.UTF_8)).toString();
+    api.put(key + "/nodes/" + name, url);
+  }
+
+  @Override
+  public Set<URI> peers() throws IOException {
+    Set<URI> peers = new TreeSet<>();
+    for (String value : api.values(key + "/nodes/")) {
+      try {
+        peers.add(URI.create(value));
+      } catch (IllegalArgumentException e) {
+        log.debug("{} has no URL: {}", key, value);
+      }
+    }
+    peers.remove(options.self().advertiseUrl());
+    return peers;
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+    api.close();
+  }
+}
