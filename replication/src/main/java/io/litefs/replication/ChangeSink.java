@@ -27,6 +27,14 @@ public interface ChangeSink {
   void connected(long primaryNodeId, String clusterId) throws IOException;
 
   /**
+   * How this node may tell the primary what it holds. Called after each {@link #connected} that
+   * returned.
+   */
+  default void acknowledgeTo(Acknowledger acknowledger) {
+    // A sink need not.
+  }
+
+  /**
    * Receives, verifies and applies one LTX file.
    *
    * @param file ends where the file ends, and must be read to there before anything of it counts: a
@@ -38,7 +46,7 @@ public interface ChangeSink {
   /** All that existed when the stream began has been sent. */
   void ready();
 
-  void heartbeat(Instant primaryTime);
+  void heartbeat(Instant primaryTime) throws IOException;
 
   /**
    * The primary has no such database. Deprecated in the protocol: drops are LTX files with commit

@@ -22,6 +22,14 @@ public interface ChangeSource {
   Pos position(String database);
 
   /**
+   * Whether there is such a database, but it cannot be served now: then replicas keep what they
+   * have of it, although it has no position.
+   */
+  default boolean isUnavailable(String database) {
+    return false;
+  }
+
+  /**
    * The transaction that follows {@code after}: a file whose min TXID is {@code after.txid + 1} and
    * whose pre-apply checksum is {@code after.checksum}. Null if there is no such file (it was
    * removed by retention, or history differs): a snapshot is due then.

@@ -11,6 +11,12 @@ public final class NodeId {
   /** Header with the id of the cluster that the node belongs to. */
   public static final String CLUSTER_HEADER = "Litefs-Cluster-Id";
 
+  /**
+   * Header by which a replica tells whether it may become the primary: {@code true} or {@code
+   * false}. Other implementations do not send it.
+   */
+  static final String CANDIDATE_HEADER = "litefs-candidate";
+
   private NodeId() {}
 
   /** The text form. */

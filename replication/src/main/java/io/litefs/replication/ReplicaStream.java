@@ -16,6 +16,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
+import java.util.function.LongConsumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The stream to one replica. {@link #run} is its thread: it sends what each database lacks,
@@ -25,6 +28,8 @@ import java.util.function.Consumer;
  */
 final class ReplicaStream {
 
+  private static final Logger log = LoggerFactory.getLogger(ReplicaStream.class);
+
   /** Bytes of one database before the next has its turn. */
   private static final long TURN = 1024 * 1024;
 
@@ -33,10 +38,10 @@ final class ReplicaStream {
   private final ChangeSource source;
   private final Exchange exchange;
   private final FrameOutput out;
-  private final Set<String> filter;
   private final StreamHandler.Options options;
 
-  private final long nodeId;
+  private final Peer peer;
+  private final LongConsumer fileBytes;
   private final Instant since = Instant.now();
   private final Map<String, Pos> sent = new ConcurrentHashMap<>();
   private volatile boolean ready;
@@ -69,20 +74,40 @@ final class ReplicaStream {
 
   private final Map<String, Progress> databases = new TreeMap<>();
 
+  /**
+   * Who is at the other end.
+   *
+   * @param nodeId its id
+   * @param hostname its name for people; empty if it did not tell one
+   * @param filter the databases it wants; empty for all
+   */
+  record Peer(long nodeId, String hostname, Set<String> filter) {
+
+    boolean wants(String database) {
+      return filter.isEmpty() || filter.contains(database);
+    }
+
+    @Override
+    public String toString() {
+      String id = NodeId.format(nodeId);
+      return hostname.isEmpty() ? id : hostname + " (" + id + ")";
+    }
+  }
+
   ReplicaStream(
       ChangeSource source,
       Exchange exchange,
       OutputStream out,
-      long nodeId,
+      Peer peer,
       Map<String, Pos> positions,
-      Set<String> filter,
       StreamHandler.Options options,
-      Consumer<FrameKind> counter) {
+      Consumer<FrameKind> counter,
+      LongConsumer fileBytes) {
     this.source = source;
     this.exchange = exchange;
     this.out = new FrameOutput(out, counter);
-    this.nodeId = nodeId;
-    this.filter = filter;
+    this.peer = peer;
+    this.fileBytes = fileBytes;
     this.options = options;
     positions.forEach(
         (name, pos) -> {
@@ -97,7 +122,7 @@ final class ReplicaStream {
   }
 
   private boolean wanted(String database) {
-    return filter.isEmpty() || filter.contains(database);
+    return peer.wants(database);
   }
 
   /** Streams until the node is no longer primary, the replica has gone or {@link #close}. */
@@ -207,7 +232,7 @@ final class ReplicaStream {
   private long advance(String name, Progress progress) throws IOException {
     Pos here = source.position(name);
     if (here == null) {
-      return progress.exists ? drop(name, progress, null) : 0;
+      return progress.exists && !source.isUnavailable(name) ? drop(name, progress, null) : 0;
     }
     if (here.equals(progress.replica) || here.equals(progress.droppedAt)) {
       return 0;
@@ -227,7 +252,9 @@ final class ReplicaStream {
     out.flush(); // A snapshot may take its time before its first byte.
     try (LtxFile file = source.snapshot(name)) {
       if (file != null) {
-        return send(name, progress, file, "ltx:snapshot");
+        long bytes = send(name, progress, file, "ltx:snapshot");
+        log.info("{}: sent replica {} a snapshot at {}, {} bytes", name, peer, file.pos(), bytes);
+        return bytes;
       }
     }
     if (!progress.exists) {
@@ -248,6 +275,7 @@ final class ReplicaStream {
 
   private long send(String name, Progress progress, LtxFile file, String type) throws IOException {
     long bytes = out.file(name, file, type);
+    fileBytes.accept(bytes);
     if (file.pos().equals(progress.replica)) {
       throw new IOException("a file of " + name + " leads to where the replica was: " + file.pos());
     }
@@ -333,7 +361,7 @@ final class ReplicaStream {
   void handoff(String leaseId) throws IOException {
     if (!handoff.offer(leaseId, this::signal, options.handoffTimeout())) {
       throw new IOException(
-          "node " + NodeId.format(nodeId) + " has not caught up: the lease stays here");
+          "node " + NodeId.format(peer.nodeId()) + " has not caught up: the lease stays here");
     }
   }
 
@@ -352,7 +380,7 @@ final class ReplicaStream {
   }
 
   long nodeId() {
-    return nodeId;
+    return peer.nodeId();
   }
 
   Instant since() {
@@ -360,6 +388,15 @@ final class ReplicaStream {
   }
 
   ReplicaStatus status() {
-    return new ReplicaStatus(nodeId, exchange.remoteAddress(), since, ready, sent, out.fileBytes());
+    return new ReplicaStatus(
+        peer.nodeId(),
+        peer.hostname(),
+        exchange.remoteAddress(),
+        since,
+        ready,
+        peer.filter(),
+        exchange.header(NodeId.CANDIDATE_HEADER).filter("true"::equals).isPresent(),
+        sent,
+        out.fileBytes());
   }
 }

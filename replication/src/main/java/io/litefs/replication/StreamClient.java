@@ -12,6 +12,7 @@ import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -86,9 +87,11 @@ public final class StreamClient implements Closeable {
           1, new DefaultThreadFactory("litefs-stream-io", true), NioIoHandler.newFactory());
 
   private Thread thread;
+  private volatile boolean candidate;
   private volatile boolean closed;
   private volatile StreamConnection connection;
   private volatile String problem;
+  private String hostname = "";
 
   /** As the other constructor, with all options but {@code reconnectDelay} at their defaults. */
   public StreamClient(
@@ -113,6 +116,20 @@ public final class StreamClient implements Closeable {
     this.filter = Set.copyOf(filter);
     this.sink = sink;
     this.options = options;
+  }
+
+  /**
+   * Tells the primary a name of this node for people, in its status and log. Before {@link #start}.
+   */
+  public StreamClient named(String name) {
+    this.hostname = name;
+    return this;
+  }
+
+  /** Tells primaries whether this node may become one; to be called before {@link #start}. */
+  public StreamClient asCandidate(boolean may) {
+    candidate = may;
+    return this;
   }
 
   /** Begins to connect, on its own thread. */
@@ -190,7 +207,8 @@ public final class StreamClient implements Closeable {
    */
   public void runOnce() throws IOException {
     try (StreamConnection c = connect()) {
-      Http2Headers head = c.post(target(), requestHeaders(), PositionMap.toBytes(sink.positions()));
+      Http2Headers head =
+          c.postOpen(target(), requestHeaders(), PositionMap.toBytes(sink.positions()));
       c.body().setTimeout(options.connectTimeout());
       if (!StreamConnection.isSuccess(head)) {
         throw refusal(StreamConnection.status(head), c.body());
@@ -203,6 +221,12 @@ public final class StreamClient implements Closeable {
         throw new StreamRefusedException("the URL leads to this node itself");
       }
       sink.connected(primaryId.getAsLong(), header(head, NodeId.CLUSTER_HEADER));
+      String acks = header(head, AckFrame.HEADER);
+      if (acks == null) {
+        c.endRequest(); // An original primary, which would not read it.
+      }
+      sink.acknowledgeTo(
+          acks == null ? Acknowledger.NONE : new AckSender(c, acks.equals(AckFrame.DURABLE)));
       serve(c.body(), primaryId.getAsLong());
     } finally {
       connection = null;
@@ -235,7 +259,14 @@ public final class StreamClient implements Closeable {
   }
 
   private Map<String, String> requestHeaders() {
-    return Map.of("litefs-id", NodeId.format(nodeId), "content-type", "application/octet-stream");
+    Map<String, String> headers = new HashMap<>();
+    headers.put("litefs-id", NodeId.format(nodeId));
+    headers.put(NodeId.CANDIDATE_HEADER, Boolean.toString(candidate));
+    headers.put("content-type", "application/octet-stream");
+    if (!hostname.isEmpty()) {
+      headers.put(StreamHandler.HOSTNAME_HEADER, hostname);
+    }
+    return headers;
   }
 
   private static String header(Http2Headers head, String name) {

@@ -100,7 +100,12 @@ final class StreamConnection implements Closeable {
       throw new PeerGoneException("interrupted while connecting to " + peer, e);
     }
     if (!connected.isSuccess()) {
-      throw new IOException("cannot connect to " + peer + ": " + text(connected.cause()));
+      throw new IOException(
+          "cannot connect to "
+              + peer
+              + ": "
+              + text(connected.cause())
+              + " (if it runs, its lease.advertise-url must lead to it from here)");
     }
     channel = connected.channel();
   }
@@ -152,13 +157,20 @@ final class StreamConnection implements Closeable {
    */
   Http2Headers post(String pathAndQuery, Map<String, String> fields, byte[] content)
       throws IOException {
+    return post(pathAndQuery, fields, content, false);
+  }
+
+  /** As the other, but the request's body goes on with {@link #send}, until {@link #endRequest}. */
+  Http2Headers postOpen(String pathAndQuery, Map<String, String> fields, byte[] beginning)
+      throws IOException {
+    return post(pathAndQuery, fields, beginning, true);
+  }
+
+  private Http2Headers post(
+      String pathAndQuery, Map<String, String> fields, byte[] content, boolean more)
+      throws IOException {
     Http2Headers head =
-        new DefaultHttp2Headers()
-            .method("POST")
-            .scheme("http")
-            .authority(peer)
-            .path(pathAndQuery)
-            .set("content-length", Integer.toString(content.length));
+        new DefaultHttp2Headers().method("POST").scheme("http").authority(peer).path(pathAndQuery);
     fields.forEach(head::set);
     Future<Http2StreamChannel> opened =
         new Http2StreamChannelBootstrap(channel)
@@ -170,7 +182,7 @@ final class StreamConnection implements Closeable {
           if (done.isSuccess()) {
             stream = opened.getNow();
             stream.write(new DefaultHttp2HeadersFrame(head));
-            stream.writeAndFlush(new DefaultHttp2DataFrame(Unpooled.wrappedBuffer(content), true));
+            stream.writeAndFlush(new DefaultHttp2DataFrame(Unpooled.wrappedBuffer(content), !more));
           } else {
             lost("cannot open a stream: " + text(done.cause()));
           }
@@ -189,6 +201,27 @@ final class StreamConnection implements Closeable {
 
   BodyInput body() {
     return body;
+  }
+
+  /**
+   * Sends more of the request's body. Any thread; does not block.
+   *
+   * @param sent run on the event loop once it is on its way: the peer may be slow to take it
+   */
+  void send(byte[] content, Runnable sent) {
+    stream
+        .writeAndFlush(new DefaultHttp2DataFrame(Unpooled.wrappedBuffer(content), false))
+        .addListener(
+            done -> {
+              if (done.isSuccess()) {
+                sent.run();
+              }
+            });
+  }
+
+  /** The request's body is complete. */
+  void endRequest() {
+    stream.writeAndFlush(new DefaultHttp2DataFrame(true));
   }
 
   private void lost(String what) {

@@ -4,6 +4,7 @@ import io.litefs.ltx.Pos;
 import java.io.Closeable;
 import java.io.EOFException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.OutputStream;
 import java.time.Duration;
 import java.util.Arrays;
@@ -46,12 +47,24 @@ public final class StreamHandler implements Exchange.Handler, Closeable {
         new Options(Duration.ofSeconds(1), Duration.ofSeconds(5), Duration.ofSeconds(5));
   }
 
+  /**
+   * The request header by which a replica tells its name for people (an addition of this
+   * implementation).
+   */
+  public static final String HOSTNAME_HEADER = "litefs-hostname";
+
+  /** Longer names than any system allows are cut. */
+  private static final int MAX_HOSTNAME = 255;
+
   private final ChangeSource source;
   private final long nodeId;
   private final Supplier<String> clusterId;
   private final Options options;
+  private final Acknowledgements acknowledgements = new Acknowledgements();
+  private volatile boolean durableAcks;
   private final Set<ReplicaStream> streams = ConcurrentHashMap.newKeySet();
   private final Map<FrameKind, LongAdder> frames = new ConcurrentHashMap<>();
+  private final LongAdder fileBytes = new LongAdder();
   private final ScheduledThreadPoolExecutor timer;
   private volatile boolean closed;
 
@@ -76,6 +89,16 @@ public final class StreamHandler implements Exchange.Handler, Closeable {
             new ThreadPoolExecutor.DiscardPolicy());
     timer.setRemoveOnCancelPolicy(true);
     timer.setExecuteExistingDelayedTasksAfterShutdownPolicy(false);
+  }
+
+  /** What the replicas have said that they hold. */
+  public Acknowledgements acknowledgements() {
+    return acknowledgements;
+  }
+
+  /** Asks replicas to acknowledge only what is on their disks; before the first one connects. */
+  public void askForDurableAcknowledgements() {
+    durableAcks = true;
   }
 
   @Override
@@ -121,14 +144,25 @@ public final class StreamHandler implements Exchange.Handler, Closeable {
         Arrays.stream(exchange.query("filter").orElse("").split(","))
             .filter(name -> !name.isEmpty())
             .collect(Collectors.toUnmodifiableSet());
+    exchange.setHeader(AckFrame.HEADER, durableAcks ? AckFrame.DURABLE : AckFrame.RECEIVED);
     OutputStream out = exchange.respond(200, "application/octet-stream", -1);
     String name = NodeId.format(replica);
     String address = exchange.remoteAddress();
     ReplicaStream stream =
-        new ReplicaStream(source, exchange, out, replica, positions, filter, options, this::count);
+        new ReplicaStream(
+            source,
+            exchange,
+            out,
+            new ReplicaStream.Peer(replica, hostname(exchange), filter),
+            positions,
+            options,
+            this::count,
+            fileBytes::add);
     exchange.onClose(stream::gone);
     streams.add(stream);
     log.info("replica {} connected from {}", name, address);
+    acknowledgements.connected(stream, replica, db -> filter.isEmpty() || filter.contains(db));
+    readAcknowledgements(exchange, stream);
     String end = "stream ended";
     try (Heartbeats heartbeats = new Heartbeats(stream)) {
       if (closed) {
@@ -143,9 +177,50 @@ public final class StreamHandler implements Exchange.Handler, Closeable {
       throw e;
     } finally {
       streams.remove(stream);
+      acknowledgements.gone(stream);
       stream.ended();
       log.info("replica {} from {} disconnected: {}", name, address, end);
     }
+  }
+
+  private static String hostname(Exchange exchange) {
+    String name = exchange.header(HOSTNAME_HEADER).orElse("");
+    return name.substring(0, Math.min(name.length(), MAX_HOSTNAME));
+  }
+
+  /** Bytes of LTX files sent to all replicas since the start. */
+  public long bytesSent() {
+    return fileBytes.sum();
+  }
+
+  /** On a thread of its own, which ends with the exchange. */
+  private void readAcknowledgements(Exchange exchange, ReplicaStream stream) {
+    InputStream body = exchange.body();
+    if (body instanceof BodyInput input) {
+      input.setTimeout(Duration.ZERO); // There may be nothing to acknowledge for days.
+      exchange.onClose(() -> input.abort(new PeerGoneException("the stream has ended")));
+    }
+    Thread reader =
+        new Thread(
+            () -> {
+              try {
+                for (AckFrame ack = AckFrame.read(body); ack != null; ack = AckFrame.read(body)) {
+                  if (ack.database().isPresent()) {
+                    acknowledgements.acknowledged(stream, ack.database().get(), ack.pos());
+                  } else {
+                    acknowledgements.markInSync(stream);
+                  }
+                }
+              } catch (StreamFormatException e) {
+                log.warn("replica {}: {}", NodeId.format(stream.nodeId()), e.getMessage());
+                stream.cutOff(e.getMessage());
+              } catch (IOException e) {
+                log.debug("no more acknowledgements", e); // the stream's own thread says why
+              }
+            },
+            "litefs-acks-" + NodeId.format(stream.nodeId()));
+    reader.setDaemon(true);
+    reader.start();
   }
 
   private void count(FrameKind kind) {

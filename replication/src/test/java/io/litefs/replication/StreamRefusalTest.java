@@ -214,7 +214,10 @@ class StreamRefusalTest {
 
     assertThatThrownBy(() -> runOnce(REPLICA, LONG))
         .isInstanceOf(IOException.class)
-        .hasMessage("cannot connect to 127.0.0.1:" + port + ": Connection refused");
+        .hasMessage(
+            "cannot connect to 127.0.0.1:"
+                + port
+                + ": Connection refused (if it runs, its lease.advertise-url must lead to it from here)");
   }
 
   @Test
