@@ -21,8 +21,9 @@ public interface PrimaryLocator {
   Optional<Primary> primary();
 
   /**
-   * Completes with the primary as soon as one is known (at once if one is), or empty when {@code
+   * Completes with the primary as soon as one is known that differs from {@code known} (at once if
+   * it does already; empty stands for none, so any primary differs from it), or empty when {@code
    * timeout} has passed. Completes on any thread, which must not be blocked; never exceptionally.
    */
-  CompletionStage<Optional<Primary>> await(Duration timeout);
+  CompletionStage<Optional<Primary>> awaitOtherThan(Optional<Primary> known, Duration timeout);
 }
