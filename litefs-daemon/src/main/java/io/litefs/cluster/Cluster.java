@@ -2,6 +2,7 @@ package io.litefs.cluster;
 
 import io.litefs.fuse.KernelCache;
 import io.litefs.lease.Lease;
+import io.litefs.lease.LeaseException;
 import io.litefs.lease.Leaser;
 import io.litefs.lease.PrimaryInfo;
 import io.litefs.mount.PrimaryView;
@@ -9,6 +10,7 @@ import io.litefs.replication.StreamRefusedException;
 import io.litefs.store.ReplicaListener;
 import java.io.Closeable;
 import java.io.IOException;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -18,6 +20,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
@@ -27,17 +30,22 @@ import org.slf4j.LoggerFactory;
  * The role of this node, and the one place where it changes.
  *
  * <pre>
- *              lease acquired
- *   SEARCHING ----------------> PRIMARY
- *     |   ^ <------------------
- *     |   |      lease lost
- *     v   | stream broken
- *    REPLICA
+ *                lease acquired                     asked to hand over
+ *   SEARCHING -------------------------> PRIMARY <----------------------> HANDING_OVER
+ *     |   ^                              ^     |   the receiver is gone         |
+ *     |   | stream broken,    lease      |     | lease lost                     | lease sent
+ *     v   | another primary   received   |     v                                |
+ *    REPLICA ----------------------------+   DEMOTED <--------------------------+
+ *        ^                                     |
+ *        +-------------------------------------+  connected to the next primary
  * </pre>
  *
  * A thread of its own asks for the lease if this node is a candidate, else follows the primary that
  * the lease names. Every change is logged on one line, told to the kernel ({@code .primary}), and
  * told to listeners, in this order and one after the other.
+ *
+ * <p>Whether a commit may be made is not a matter of the role, which is always a little late, but
+ * of {@link #mayCommit}, which asks the lease.
  *
  * <p>Thread-safe.
  */
@@ -45,6 +53,15 @@ public final class Cluster implements PrimaryView, Closeable {
 
   /** Longest single wait for the lease to name another primary. */
   private static final Duration LEASE_WAIT = Duration.ofHours(1);
+
+  /** Between two attempts to get a lease that nobody holds. */
+  private static final Duration FREE_WAIT = Duration.ofMillis(250);
+
+  /** How long a writer that is at work may hold up a handoff. */
+  private static final Duration WRITER_PATIENCE = Duration.ofSeconds(2);
+
+  /** How long it may take from the primary's consent until this node leads. */
+  private static final Duration PROMOTION_LIMIT = Duration.ofSeconds(10);
 
   /**
    * How long {@link #close} waits for the stream to end by itself, and again after it was
@@ -57,10 +74,13 @@ public final class Cluster implements PrimaryView, Closeable {
   private final Leaser leaser;
   private final RoleStore store;
   private final StreamStarter streams;
+  private final Handover handover;
+  private final Peers peers;
   private final KernelCache kernel;
   private final ClusterOptions options;
   private final InstantSource clock;
   private final Lag lag;
+  private final Election election;
 
   private final List<Consumer<RoleState>> listeners = new CopyOnWriteArrayList<>();
 
@@ -73,22 +93,45 @@ public final class Cluster implements PrimaryView, Closeable {
   /** Held during a change of the role, its announcement included. */
   private final ReentrantLock changing = new ReentrantLock();
 
+  private final Condition changed = changing.newCondition();
+
+  /** Held while the lease goes to another node, and while it is decided what its end means. */
+  private final ReentrantLock handing = new ReentrantLock();
+
   private volatile RoleState state;
+
+  /** The lease that this node leads with; null if it does not. */
+  private volatile Lease lease;
+
+  /** No lease is taken before; as {@link System#nanoTime} counts. */
+  private volatile long yieldUntilNanos = System.nanoTime();
+
+  private boolean announced;
+
+  /** Whether {@code lease.promote} has been acted on. */
+  private volatile boolean promoted;
+
+  private volatile String problem = "";
 
   public Cluster(
       Leaser leaser,
       RoleStore store,
       StreamStarter streams,
+      Handover handover,
+      Peers peers,
       KernelCache kernel,
       ClusterOptions options,
       InstantSource clock) {
     this.leaser = leaser;
     this.store = store;
     this.streams = streams;
+    this.handover = handover;
+    this.peers = peers;
     this.kernel = kernel;
     this.options = options;
     this.clock = clock;
     this.lag = new Lag(clock);
+    this.election = new Election(leaser, store, peers);
     this.state = new RoleState(Role.SEARCHING, Optional.empty(), clock.instant());
   }
 
@@ -139,10 +182,29 @@ public final class Cluster implements PrimaryView, Closeable {
     }
   }
 
-  /** Ends the stream or gives the lease back. The store stays as it is. */
+  /** Whether this node may commit at this instant. */
+  public boolean mayCommit() {
+    Lease held = lease;
+    return held != null && held.isHeld();
+  }
+
+  /** The time for which this node is still certain to be primary; empty if that is no matter. */
+  public Optional<Duration> leaseRemaining() {
+    Lease held = lease;
+    return held == null ? Optional.empty() : held.remaining();
+  }
+
+  /**
+   * Ends the stream, or hands the lease to a replica that is connected, or else gives it back. With
+   * a lease that nobody else can get, the store stays as it is.
+   */
   @Override
   public void close() {
+    handOverBeforeTheEnd();
     closed.countDown();
+    if (options.elected()) {
+      giveBack();
+    }
     leaser.close();
     try {
       if (!join(CLOSE_PATIENCE)) {
@@ -151,6 +213,37 @@ public final class Cluster implements PrimaryView, Closeable {
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+    }
+  }
+
+  private void handOverBeforeTheEnd() {
+    if (isClosed() || !options.elected() || state.role() != Role.PRIMARY) {
+      return;
+    }
+    Optional<Long> successor = handover.successor();
+    if (successor.isEmpty()) {
+      log.info("no candidate is connected that could take the lease over");
+      return;
+    }
+    try {
+      handOff(successor.get());
+    } catch (IOException e) {
+      log.warn("cannot hand over before the end: {}", e.getMessage());
+    }
+  }
+
+  private void giveBack() {
+    handing.lock();
+    try {
+      Lease held = lease;
+      if (held != null) {
+        stepDown("it was given back");
+        held.close();
+      }
+    } catch (IOException e) {
+      log.warn("the lease could not be given back and ends by itself: {}", e.getMessage());
+    } finally {
+      handing.unlock();
     }
   }
 
@@ -165,14 +258,16 @@ public final class Cluster implements PrimaryView, Closeable {
     return closed.getCount() == 0;
   }
 
+  // ------------------------------------------------------------ the thread
+
   private void run() {
     try {
       while (!isClosed()) {
         try {
           takeRole();
+          problem = "";
         } catch (IOException e) {
-          log.warn(
-              "{}; trying again in {} ms", e.getMessage(), options.reconnectDelay().toMillis());
+          report(e);
           closed.await(options.reconnectDelay().toMillis(), TimeUnit.MILLISECONDS);
         }
       }
@@ -185,11 +280,30 @@ public final class Cluster implements PrimaryView, Closeable {
     }
   }
 
+  /** Says once what stands in the way, not at each attempt. */
+  private void report(IOException e) {
+    String message = String.valueOf(e.getMessage());
+    if (!isClosed() && !message.equals(problem)) {
+      log.warn("{}; trying again every {} ms", message, options.reconnectDelay().toMillis());
+    }
+    problem = message;
+  }
+
   /** Takes a role and keeps it as long as the lease allows. */
   private void takeRole() throws IOException, InterruptedException {
-    Optional<Lease> lease = options.candidate() ? leaser.acquire() : Optional.empty();
-    if (lease.isPresent()) {
-      lead(lease.get());
+    if (lease != null) {
+      keepLeading();
+    } else if (!options.elected()) {
+      takeAssignedRole();
+    } else {
+      takeElectedRole();
+    }
+  }
+
+  private void takeAssignedRole() throws IOException, InterruptedException {
+    Optional<Lease> assigned = options.candidate() ? leaser.acquire() : Optional.empty();
+    if (assigned.isPresent()) {
+      lead(assigned.get());
       return;
     }
     Optional<PrimaryInfo> primary = leaser.primary();
@@ -200,29 +314,322 @@ public final class Cluster implements PrimaryView, Closeable {
     }
   }
 
-  /** A lease without a time to live, which is all there is yet, lasts until this is closed. */
-  private void lead(Lease lease) throws IOException, InterruptedException {
-    try (lease) {
-      store.becomePrimary();
+  private void takeElectedRole() throws IOException, InterruptedException {
+    if (!announced) {
+      leaser.announce();
+      announced = true;
+    }
+    Optional<PrimaryInfo> primary = leaser.primary();
+    if (primary.isPresent() && !isSelf(primary.get())) {
+      election.over();
+      follow(primary.get());
+      return;
+    }
+    store.becomeReplica(options.candidate());
+    boolean free = primary.isEmpty() && System.nanoTime() - yieldUntilNanos >= 0;
+    if (free && options.candidate() && election.obstacle().isEmpty()) {
+      Optional<Lease> acquired = leaser.acquire();
+      if (acquired.isPresent()) {
+        election.over();
+        lead(acquired.get());
+        return;
+      }
+    }
+    // If it is still ours from before a restart, it must end first.
+    leaser.awaitPrimaryOtherThan(primary, FREE_WAIT);
+  }
+
+  private boolean isSelf(PrimaryInfo primary) {
+    return primary.advertiseUrl().equals(options.self().advertiseUrl());
+  }
+
+  // ------------------------------------------------------------ leading
+
+  private void lead(Lease acquired) throws IOException, InterruptedException {
+    handing.lock();
+    try {
+      joinCluster(acquired);
+      beginToLead(acquired);
+    } finally {
+      handing.unlock();
+    }
+    keepLeading();
+  }
+
+  /** Makes this node the primary, or gives the lease back. Caller holds {@link #handing}. */
+  private void beginToLead(Lease acquired) throws IOException {
+    boolean done = false;
+    try {
+      if (isClosed()) {
+        throw new IOException("this node stops");
+      }
+      lease = acquired;
+      store.becomePrimary(this::mayCommit);
       change(Role.PRIMARY, Optional.empty());
+      done = true;
       ready.complete(null);
-      closed.await();
+    } finally {
+      if (!done) {
+        lease = null;
+        acquired.close();
+      }
     }
   }
+
+  private void joinCluster(Lease acquired) throws IOException {
+    boolean done = false;
+    try {
+      joinCluster();
+      done = true;
+    } finally {
+      if (!done) {
+        acquired.close();
+      }
+    }
+  }
+
+  private void joinCluster() throws IOException {
+    String own = store.clusterId();
+    String proposed = own == null ? "LFSC%016X".formatted(new SecureRandom().nextLong()) : own;
+    String id = leaser.establishClusterId(proposed);
+    if (own == null) {
+      store.adoptClusterId(id);
+    } else if (!id.equals(own)) {
+      throw new IOException(
+          "the lease belongs to cluster " + id + ", this node's data to cluster " + own);
+    }
+  }
+
+  /** Returns once this node does not lead any more. */
+  private void keepLeading() throws InterruptedException {
+    if (!options.elected()) {
+      closed.await(); // Nobody else can have it.
+      return;
+    }
+    while (!isClosed()) {
+      Lease held = lease;
+      if (held == null) {
+        return;
+      }
+      Optional<String> end = held.awaitEnd(LEASE_WAIT);
+      if (end.isEmpty()) {
+        continue;
+      }
+      // A handoff that is under way has ended it, and may take it back.
+      handing.lock();
+      try {
+        if (lease == held) {
+          stepDown(end.get());
+          closeQuietly(held);
+        }
+      } finally {
+        handing.unlock();
+      }
+    }
+  }
+
+  private static void closeQuietly(Lease ended) {
+    try {
+      ended.close();
+    } catch (IOException e) {
+      log.debug("the lease ends by itself", e);
+    }
+  }
+
+  /** Caller holds {@link #handing}. */
+  private void stepDown(String reason) {
+    log.warn("this node is not the primary any more: the lease has ended, because {}", reason);
+    lease = null; // First: no commit from here on.
+    try {
+      store.becomeReplica(options.candidate());
+    } catch (IOException e) {
+      log.error("cannot take the databases from applications: {}", e.getMessage());
+    }
+    change(Role.DEMOTED, Optional.empty());
+  }
+
+  // ------------------------------------------------------------ the lease changes hands
+
+  /**
+   * Hands the lease to a connected replica. Writers wait meanwhile.
+   *
+   * @throws IOException with the reason if this node goes on as primary, or was none
+   */
+  public void handOff(long nodeId) throws IOException {
+    if (!handing.tryLock()) {
+      throw new IOException("another change of the lease is under way; try again");
+    }
+    try {
+      Lease held = lease;
+      if (held == null || state.role() != Role.PRIMARY) {
+        throw new IOException("this node is not the primary");
+      }
+      if (!options.elected()) {
+        held.handOff(); // says why not
+      }
+      handover.requireNear(nodeId);
+      change(Role.HANDING_OVER, Optional.empty());
+      handover.settle();
+      try {
+        store.holdWriters(WRITER_PATIENCE);
+      } catch (IOException e) {
+        change(Role.PRIMARY, Optional.empty());
+        throw e;
+      }
+      send(held, nodeId);
+      lease = null;
+      yieldUntilNanos = System.nanoTime() + options.demoteDelay().toNanos();
+      store.becomeReplica(options.candidate());
+      change(Role.DEMOTED, Optional.empty());
+    } finally {
+      handing.unlock();
+    }
+  }
+
+  private void send(Lease held, long nodeId) throws IOException {
+    String id;
+    try {
+      id = held.handOff();
+    } catch (IOException e) {
+      goOn(held);
+      throw e;
+    }
+    try {
+      handover.send(nodeId, id);
+    } catch (IOException e) {
+      try {
+        goOn(leaser.takeOver(id));
+      } catch (IOException again) {
+        e.addSuppressed(again);
+        stepDown("it could neither be handed over nor be kept: " + again.getMessage());
+        store.releaseWriters();
+      }
+      throw e;
+    }
+  }
+
+  private void goOn(Lease held) {
+    lease = held;
+    store.releaseWriters();
+    change(Role.PRIMARY, Optional.empty());
+  }
+
+  /** The primary has handed its lease to this node. On the stream's thread. */
+  private void receive(String leaseId) throws IOException {
+    if (!options.elected()) {
+      throw new IOException("the primary handed its lease over, but this node has a static one");
+    }
+    handing.lock();
+    try {
+      Lease taken = leaser.takeOver(leaseId);
+      if (!options.candidate()) {
+        taken.close();
+        throw new LeaseException(
+            "the primary handed its lease over, but this node is no candidate");
+      }
+      beginToLead(taken);
+    } finally {
+      handing.unlock();
+    }
+  }
+
+  /** Thrown by {@link #promote} on a node that can never be primary. */
+  public static final class NoCandidateException extends IOException {
+    private static final long serialVersionUID = 1L;
+
+    NoCandidateException() {
+      super("this node is no candidate; set lease.candidate: true");
+    }
+  }
+
+  /**
+   * Asks the primary to hand over to this node, and returns when this node is primary.
+   *
+   * @throws IOException with the reason if it does not become it
+   */
+  public void promote() throws IOException {
+    RoleState now = state;
+    if (!options.candidate()) {
+      throw new NoCandidateException();
+    }
+    if (now.isPrimary()) {
+      return;
+    }
+    PrimaryInfo primary =
+        now.primary().orElseThrow(() -> new IOException("this node is not connected to a primary"));
+    peers.askForLease(primary.advertiseUrl());
+    if (!awaitPrimary(PROMOTION_LIMIT)) {
+      throw new IOException(
+          "the primary has handed over, but this node does not lead; see its log");
+    }
+  }
+
+  private boolean awaitPrimary(Duration limit) throws IOException {
+    long nanos = limit.toNanos();
+    changing.lock();
+    try {
+      while (!state.isPrimary()) {
+        if (nanos <= 0) {
+          return false;
+        }
+        nanos = changed.awaitNanos(nanos);
+      }
+      return true;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
+    } finally {
+      changing.unlock();
+    }
+  }
+
+  /** {@code lease.promote}: once, as soon as this node is in sync. */
+  private void promoteSelf() {
+    Thread promotion =
+        new Thread(
+            () -> {
+              try {
+                promote();
+              } catch (IOException e) {
+                log.warn("lease.promote: not promoted: {}", e.getMessage());
+              }
+            },
+            "litefs-promote");
+    promotion.setDaemon(true);
+    promotion.start();
+  }
+
+  // ------------------------------------------------------------ following
 
   /** Follows {@code primary} until the lease names another, or none. */
   private void follow(PrimaryInfo primary) throws IOException, InterruptedException {
     store.becomeReplica(options.candidate());
-    Optional<PrimaryInfo> named = Optional.of(primary);
     Follower follower = new Follower(primary);
     try (Closeable stream = streams.follow(primary.advertiseUrl(), store.replicaSink(follower))) {
       log.debug("following {} with {}", primary.advertiseUrl(), stream);
-      while (!isClosed() && named.equals(leaser.awaitPrimaryOtherThan(named, LEASE_WAIT))) {
-        // The same primary for another while; it waits, it does not poll.
-        continue;
+      awaitAnother(primary);
+    } finally {
+      follower.over = true;
+    }
+    if (lease == null) {
+      change(Role.SEARCHING, Optional.empty());
+    }
+  }
+
+  private void awaitAnother(PrimaryInfo primary) throws InterruptedException {
+    Optional<PrimaryInfo> named = Optional.of(primary);
+    while (!isClosed() && lease == null) {
+      try {
+        if (!named.equals(leaser.awaitPrimaryOtherThan(named, LEASE_WAIT))) {
+          return;
+        }
+        problem = "";
+      } catch (IOException e) {
+        // No reason to leave a primary that is there.
+        report(e);
+        closed.await(options.reconnectDelay().toMillis(), TimeUnit.MILLISECONDS);
       }
     }
-    change(Role.SEARCHING, Optional.empty());
   }
 
   private void change(Role role, Optional<PrimaryInfo> primary) {
@@ -241,6 +648,7 @@ public final class Cluster implements PrimaryView, Closeable {
       for (Consumer<RoleState> listener : listeners) {
         listener.accept(now);
       }
+      changed.signalAll();
     } finally {
       changing.unlock();
     }
@@ -248,7 +656,7 @@ public final class Cluster implements PrimaryView, Closeable {
 
   private String describe(RoleState now) {
     return switch (now.role()) {
-      case SEARCHING -> "";
+      case SEARCHING, HANDING_OVER, DEMOTED -> "";
       case REPLICA ->
           now.primary().map(p -> " of " + p.hostname() + " (" + p.advertiseUrl() + ")").orElse("");
       case PRIMARY -> " of cluster " + store.clusterId();
@@ -260,12 +668,18 @@ public final class Cluster implements PrimaryView, Closeable {
 
     private final PrimaryInfo primary;
 
+    /** Whether another primary is followed, or none: what this one says does not count. */
+    private volatile boolean over;
+
     Follower(PrimaryInfo primary) {
       this.primary = primary;
     }
 
     @Override
     public void connected(long nodeId, String clusterId) throws IOException {
+      if (over || lease != null) {
+        throw new StreamRefusedException("this node follows another primary now");
+      }
       String own = store.clusterId();
       if (clusterId != null && own != null && !own.equals(clusterId)) {
         throw new StreamRefusedException(
@@ -275,7 +689,20 @@ public final class Cluster implements PrimaryView, Closeable {
                 + primary.advertiseUrl()
                 + " is of cluster "
                 + clusterId
-                + "; correct lease.advertise-url, or give this node an empty data directory");
+                + (options.elected()
+                    ? "; set another lease.consul.key"
+                    : "; correct lease.advertise-url")
+                + ", or give this node an empty data directory");
+      }
+      if (clusterId != null && own == null && options.elected() && !store.positions().isEmpty()) {
+        throw new StreamRefusedException(
+            "this node has data that belongs to no cluster (it has no cluster id), the primary at "
+                + primary.advertiseUrl()
+                + " is of cluster "
+                + clusterId
+                + "; run 'litefs cluster adopt "
+                + clusterId
+                + "' here if the data is that cluster's, or give this node an empty data directory");
       }
       if (clusterId != null && own == null) {
         store.adoptClusterId(clusterId);
@@ -292,6 +719,15 @@ public final class Cluster implements PrimaryView, Closeable {
       }
       kernel.invalidateAttributes(".lag");
       ready.complete(null);
+      if (options.promote() && options.candidate() && options.elected() && !promoted) {
+        promoted = true;
+        promoteSelf();
+      }
+    }
+
+    @Override
+    public void handoff(String leaseId) throws IOException {
+      receive(leaseId);
     }
 
     @Override
@@ -303,7 +739,9 @@ public final class Cluster implements PrimaryView, Closeable {
     /** Why has been logged by the stream's client. */
     @Override
     public void disconnected(Throwable cause) {
-      change(Role.SEARCHING, Optional.empty());
+      if (!over && lease == null) {
+        change(Role.SEARCHING, Optional.empty());
+      }
     }
   }
 }

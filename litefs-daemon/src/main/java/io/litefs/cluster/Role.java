@@ -1,5 +1,7 @@
 package io.litefs.cluster;
 
+import java.util.Locale;
+
 /** What a node is in its cluster. */
 public enum Role {
   /** No primary is connected, and this node is none. Its databases can be read and may be old. */
@@ -7,10 +9,14 @@ public enum Role {
   /** Connected to the primary, whose transactions are applied here. */
   REPLICA,
   /** The one node that accepts writes. */
-  PRIMARY;
+  PRIMARY,
+  /** The primary, whose writers wait until another node has taken the lease over. */
+  HANDING_OVER,
+  /** Was the primary until a moment ago; refuses writes, and looks for the one that is now. */
+  DEMOTED;
 
   @Override
   public String toString() {
-    return name().toLowerCase(java.util.Locale.ROOT);
+    return name().toLowerCase(Locale.ROOT).replace('_', ' ');
   }
 }

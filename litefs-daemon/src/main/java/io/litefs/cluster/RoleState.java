@@ -19,8 +19,9 @@ public record RoleState(Role role, Optional<PrimaryInfo> primary, Instant since)
     }
   }
 
+  /** Whether this node is the primary to others; one that hands over is it until it has. */
   public boolean isPrimary() {
-    return role == Role.PRIMARY;
+    return role == Role.PRIMARY || role == Role.HANDING_OVER;
   }
 
   /** The primary's hostname; null unless this node is connected to it as a replica. */

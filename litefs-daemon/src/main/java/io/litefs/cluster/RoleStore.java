@@ -1,8 +1,12 @@
 package io.litefs.cluster;
 
+import io.litefs.ltx.Pos;
 import io.litefs.replication.ChangeSink;
 import io.litefs.store.ReplicaListener;
 import java.io.IOException;
+import java.time.Duration;
+import java.util.Map;
+import java.util.function.BooleanSupplier;
 
 /**
  * What the role needs of the databases of this node; {@link io.litefs.store.Store} has all of it.
@@ -15,8 +19,24 @@ public interface RoleStore {
   /** Makes the data belong to a cluster; it belongs to none yet. */
   void adoptClusterId(String clusterId) throws IOException;
 
-  /** Accepts writes from now on. Creates a cluster id if there is none. */
-  void becomePrimary() throws IOException;
+  /**
+   * Accepts writes from now on, as long as {@code mayCommit} says so at the instant of each commit.
+   * Creates a cluster id if there is none.
+   */
+  void becomePrimary(BooleanSupplier mayCommit) throws IOException;
+
+  /**
+   * On a primary: waits for the writers that are at work and keeps others waiting, until {@link
+   * #releaseWriters} or {@link #becomeReplica}.
+   *
+   * @throws IOException naming the writer that does not end in time; none is kept waiting then
+   */
+  void holdWriters(Duration patience) throws IOException;
+
+  void releaseWriters();
+
+  /** The position of each database, as far as it was received. */
+  Map<String, Pos> positions();
 
   /**
    * Refuses writes from now on.

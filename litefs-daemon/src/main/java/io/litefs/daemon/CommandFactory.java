@@ -37,11 +37,47 @@ final class CommandFactory implements CommandLine.IFactory {
     if (type == MountCommand.class) {
       return type.cast(new MountCommand(keepers, separator, afterSeparator));
     }
+    if (type == StatusCommand.class) {
+      return type.cast(new StatusCommand(out));
+    }
+    if (type == DatabasesCommand.class) {
+      return type.cast(new DatabasesCommand(out));
+    }
+    if (type == DoctorCommand.class) {
+      return type.cast(new DoctorCommand(out));
+    }
+    if (type == ConfigCommand.Check.class) {
+      return type.cast(new ConfigCommand.Check(out));
+    }
+    if (type == ConfigCommand.Show.class) {
+      return type.cast(new ConfigCommand.Show(out));
+    }
+    if (LtxCommand.OnFiles.class.isAssignableFrom(type)) {
+      return type.cast(ltx(type));
+    }
+    if (type == RunCommand.class) {
+      return type.cast(new RunCommand(err, afterSeparator));
+    }
+    if (type == WaitCommand.class) {
+      return type.cast(new WaitCommand(out));
+    }
     if (type == ImportCommand.class) {
       return type.cast(new ImportCommand(err));
     }
     if (type == ExportCommand.class) {
       return type.cast(new ExportCommand(err));
+    }
+    if (type == VerifyCommand.class) {
+      return type.cast(new VerifyCommand(out, err));
+    }
+    if (type == DivergedListCommand.class) {
+      return type.cast(new DivergedListCommand(out));
+    }
+    if (type == DivergedExportCommand.class) {
+      return type.cast(new DivergedExportCommand(err));
+    }
+    if (type == ClusterAdoptCommand.class) {
+      return type.cast(new ClusterAdoptCommand(out));
     }
     if (type == VersionCommand.class) {
       return type.cast(new VersionCommand(out));
@@ -50,5 +86,18 @@ final class CommandFactory implements CommandLine.IFactory {
       return type.cast(new DemoCommand(out, err));
     }
     return CommandLine.defaultFactory().create(type);
+  }
+
+  private Object ltx(Class<?> type) {
+    if (type == LtxCommand.ListFiles.class) {
+      return new LtxCommand.ListFiles(out);
+    }
+    if (type == LtxCommand.Dump.class) {
+      return new LtxCommand.Dump(out);
+    }
+    if (type == LtxCommand.Verify.class) {
+      return new LtxCommand.Verify(out);
+    }
+    return type == LtxCommand.Apply.class ? new LtxCommand.Apply(out) : new LtxCommand.Compact(out);
   }
 }

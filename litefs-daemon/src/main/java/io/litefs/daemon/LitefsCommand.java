@@ -14,8 +14,19 @@ import picocli.CommandLine.Spec;
     description = "Mounts a directory whose SQLite databases are replicated to other nodes.",
     subcommands = {
       MountCommand.class,
+      StatusCommand.class,
+      DatabasesCommand.class,
+      DoctorCommand.class,
+      ConfigCommand.class,
+      LtxCommand.class,
+      RunCommand.class,
+      WaitCommand.class,
       ImportCommand.class,
       ExportCommand.class,
+      VerifyCommand.class,
+      DivergedCommand.class,
+      PromoteCommand.class,
+      ClusterCommand.class,
       DemoCommand.class,
       VersionCommand.class
     },
@@ -31,12 +42,23 @@ final class LitefsCommand implements Runnable {
 
   /** The classes of the commands by name, the same as in the annotation. */
   static final Map<String, Class<?>> COMMANDS =
-      Map.of(
-          "mount", MountCommand.class,
-          "import", ImportCommand.class,
-          "export", ExportCommand.class,
-          "demo", DemoCommand.class,
-          "version", VersionCommand.class);
+      Map.ofEntries(
+          Map.entry("mount", MountCommand.class),
+          Map.entry("status", StatusCommand.class),
+          Map.entry("databases", DatabasesCommand.class),
+          Map.entry("doctor", DoctorCommand.class),
+          Map.entry("config", ConfigCommand.class),
+          Map.entry("ltx", LtxCommand.class),
+          Map.entry("run", RunCommand.class),
+          Map.entry("wait", WaitCommand.class),
+          Map.entry("import", ImportCommand.class),
+          Map.entry("export", ExportCommand.class),
+          Map.entry("verify", VerifyCommand.class),
+          Map.entry("diverged", DivergedCommand.class),
+          Map.entry("promote", PromoteCommand.class),
+          Map.entry("cluster", ClusterCommand.class),
+          Map.entry("demo", DemoCommand.class),
+          Map.entry("version", VersionCommand.class));
 
   @Mixin CommonOptions common;
 

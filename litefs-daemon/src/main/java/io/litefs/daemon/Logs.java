@@ -8,6 +8,7 @@ import ch.qos.logback.classic.spi.ConfiguratorRank;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.ConsoleAppender;
 import ch.qos.logback.core.LayoutBase;
+import ch.qos.logback.core.UnsynchronizedAppenderBase;
 import ch.qos.logback.core.encoder.LayoutWrappingEncoder;
 import ch.qos.logback.core.rolling.FixedWindowRollingPolicy;
 import ch.qos.logback.core.rolling.RollingFileAppender;
@@ -16,6 +17,8 @@ import ch.qos.logback.core.spi.ContextAwareBase;
 import ch.qos.logback.core.util.FileSize;
 import io.litefs.config.LogConfig;
 import io.litefs.config.TracingConfig;
+import io.litefs.daemon.status.EventLog;
+import java.time.Instant;
 import org.slf4j.LoggerFactory;
 
 /**
@@ -49,6 +52,8 @@ public final class Logs extends ContextAwareBase implements Configurator {
       context.getLogger("io.litefs").setLevel(Level.DEBUG);
     }
     context.getLogger("io.netty").setLevel(Level.WARN);
+    // Without a network card it makes up a part of the ids in its debug messages, and warns.
+    context.getLogger("io.netty.util.internal.MacAddressUtil").setLevel(Level.ERROR);
   }
 
   /**
@@ -85,6 +90,30 @@ public final class Logs extends ContextAwareBase implements Configurator {
     Logger logger = context.getLogger(TracedFileSystem.LOGGER);
     logger.setAdditive(toOutput);
     logger.addAppender(appender);
+  }
+
+  /** Has what the log says at INFO and above kept for the status as well. */
+  static void keep(EventLog events) {
+    LoggerContext context = (LoggerContext) LoggerFactory.getILoggerFactory();
+    UnsynchronizedAppenderBase<ILoggingEvent> appender =
+        new UnsynchronizedAppenderBase<>() {
+          @Override
+          protected void append(ILoggingEvent event) {
+            if (event.getLevel().isGreaterOrEqual(Level.INFO)
+                && !event.getLoggerName().equals(TracedFileSystem.LOGGER)) {
+              String cause =
+                  event.getThrowableProxy() == null ? "" : ": " + TextLayout.cause(event);
+              events.add(
+                  Instant.ofEpochMilli(event.getTimeStamp()),
+                  event.getLevel().levelStr,
+                  event.getFormattedMessage() + cause);
+            }
+          }
+        };
+    appender.setContext(context);
+    appender.setName("events");
+    appender.start();
+    context.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME).addAppender(appender);
   }
 
   private static void set(

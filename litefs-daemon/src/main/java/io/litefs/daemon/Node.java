@@ -3,25 +3,39 @@ package io.litefs.daemon;
 import io.litefs.cluster.Cluster;
 import io.litefs.cluster.ClusterOptions;
 import io.litefs.cluster.RoleState;
+import io.litefs.config.ConsulConfig;
 import io.litefs.config.LeaseConfig;
 import io.litefs.config.LitefsConfig;
 import io.litefs.daemon.api.EventFeed;
 import io.litefs.daemon.api.EventsHandler;
 import io.litefs.daemon.api.ExportHandler;
+import io.litefs.daemon.api.HaltHandler;
+import io.litefs.daemon.api.HandoffHandler;
+import io.litefs.daemon.api.HoldHandler;
 import io.litefs.daemon.api.ImportHandler;
 import io.litefs.daemon.api.InfoHandler;
 import io.litefs.daemon.api.MetricsHandler;
 import io.litefs.daemon.api.NodeView;
+import io.litefs.daemon.api.PromoteHandler;
+import io.litefs.daemon.api.StandingHandler;
+import io.litefs.daemon.api.TransactionHandler;
+import io.litefs.daemon.api.WaitHandler;
 import io.litefs.daemon.client.CommandException;
 import io.litefs.daemon.client.FileReason;
+import io.litefs.daemon.metrics.Measurements;
+import io.litefs.daemon.status.EventLog;
+import io.litefs.fuse.FileLock;
 import io.litefs.fuse.FileSystem;
 import io.litefs.fuse.Keepers;
 import io.litefs.fuse.KernelCacheNotifier;
 import io.litefs.fuse.Mount;
 import io.litefs.fuse.MountException;
 import io.litefs.fuse.MountOptions;
+import io.litefs.lease.ConsulLeaser;
+import io.litefs.lease.ConsulOptions;
 import io.litefs.lease.PrimaryInfo;
 import io.litefs.lease.StaticLeaser;
+import io.litefs.mount.LockFiles;
 import io.litefs.mount.Namespace;
 import io.litefs.replication.ApiServer;
 import io.litefs.replication.ChangeSink;
@@ -37,8 +51,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -66,6 +82,12 @@ final class Node implements Closeable {
   /** Null until it is mounted; read by the API's threads. */
   private volatile Mount mount;
 
+  /** Null until the mount is about to be; read by the API's threads. */
+  private volatile LockMount lockMount;
+
+  /** Null if there is none; read by the API's threads. */
+  private volatile ProxyPart proxy;
+
   private record Part(String name, Closeable closeable) {}
 
   /**
@@ -81,20 +103,32 @@ final class Node implements Closeable {
    * Returns once the mount answers. What was started before a failure is stopped by {@link #close}.
    */
   void start() throws CommandException {
+    EventLog recent = new EventLog();
+    Logs.keep(recent);
     KernelCacheNotifier kernel = new KernelCacheNotifier();
     Store store = openStore(kernel);
     started.push(new Part("store", store));
 
-    cluster = cluster(store, kernel);
-    EventFeed events = new EventFeed(() -> view(store));
     StreamHandler streams =
         new StreamHandler(store, store.nodeId(), store::clusterId, StreamHandler.Options.DEFAULTS);
+    Measurements measurements = new Measurements();
+    store.observe(measurements);
+    cluster = cluster(store, streams, kernel);
+    EventFeed events = new EventFeed(() -> view(store));
+    store
+        .forwardedWrites()
+        .connect(new HttpForwarder(() -> cluster.state().primary().map(PrimaryInfo::advertiseUrl)));
+    if (config.lease().syncReplicas() > 0) {
+      streams.askForDurableAcknowledgements();
+      store.synchronizeCommits(new SynchronousCommits(config.lease(), streams.acknowledgements()));
+    }
     NodeMetrics metrics =
         new NodeMetrics(
             store,
             cluster,
             events,
             streams,
+            measurements,
             () -> mount == null ? Map.of() : mount.counters().snapshot());
     store.onTransaction(
         t -> {
@@ -105,15 +139,22 @@ final class Node implements Closeable {
           events.transaction(
               t.database(), t.txid(), t.postApply(), t.pageSize(), t.commit(), t.timestampMillis());
         });
-    cluster.onChange(role -> events.primaryChange(role.isPrimary(), role.primaryHostname()));
+    cluster.onChange(new PrimaryChanges(events));
 
-    ApiServer api = startApi(store, events, streams, metrics);
+    StatusPart status = new StatusPart(config, store, cluster, streams, this::locks, recent);
+
+    ApiServer api = startApi(store, events, streams, metrics, status);
     started.push(new Part("API", api));
     started.push(new Part("events", events));
     started.push(new Part("streams", streams));
+    started.push(new Part("status", status));
 
-    mount = mount(store, kernel);
+    MountOptions options = new MountOptions(config.fuse().allowOther(), config.data().dir());
+    mount = mount(store, kernel, options);
     started.push(new Part("mount", mount::close));
+    if (!skipUnmount) {
+      lockMount.removeLeftover();
+    }
 
     log.info(
         "litefs {}: mounted {}, data in {}, API on port {}",
@@ -121,8 +162,17 @@ final class Node implements Closeable {
         config.fuse().dir(),
         config.data().dir(),
         api.port());
+    if (config.proxy().enabled()) {
+      // Before the role: as soon as this node is known to be primary, others forward writes to it.
+      proxy = ProxyPart.start(config, store, cluster, System.getenv());
+      started.push(new Part("proxy", proxy));
+    }
     cluster.start();
     started.push(new Part("role", cluster));
+    // Before the role ends: what is held is given back to the primary that this node still knows.
+    started.push(new Part("lock files", lockMount));
+    status.start();
+    measurements.start();
   }
 
   /**
@@ -146,37 +196,71 @@ final class Node implements Closeable {
     }
   }
 
-  private Cluster cluster(Store store, KernelCacheNotifier kernel) throws CommandException {
+  private Cluster cluster(Store store, StreamHandler streams, KernelCacheNotifier kernel)
+      throws CommandException {
     LeaseConfig lease = config.lease();
+    boolean elected = lease.type() == LeaseConfig.Type.CONSUL;
     URI url = lease.advertiseUrl();
-    if (!lease.candidate() && (!"http".equals(url.getScheme()) || url.getHost() == null)) {
+    if (!elected
+        && !lease.candidate()
+        && (!"http".equals(url.getScheme()) || url.getHost() == null)) {
       throw CommandException.usage(
           "lease.advertise-url is " + url + "; give the primary's API as http://HOST:PORT", null);
     }
     PrimaryInfo named = new PrimaryInfo(lease.hostname(), lease.advertiseUrl());
     return new Cluster(
-        new StaticLeaser(lease.candidate(), named),
+        elected ? consul(lease, named) : new StaticLeaser(lease.candidate(), named),
         new StoreRole(store),
         (primary, sink) -> follow(store, primary, sink),
+        new StreamHandover(streams, store, this::settleWrites),
+        new HttpPeers(store.nodeId()),
         kernel,
-        new ClusterOptions(lease.candidate(), lease.reconnectDelay()),
+        new ClusterOptions(
+            named,
+            elected,
+            lease.candidate(),
+            lease.promote(),
+            lease.reconnectDelay(),
+            lease.demoteDelay()),
         InstantSource.system());
+  }
+
+  private void settleWrites() {
+    ProxyPart settling = proxy;
+    if (settling != null) {
+      settling.settleWrites();
+    }
+  }
+
+  private static ConsulLeaser consul(LeaseConfig lease, PrimaryInfo self) {
+    ConsulConfig consul = lease.consul();
+    String token = System.getenv().getOrDefault("CONSUL_HTTP_TOKEN", "");
+    return new ConsulLeaser(
+        new ConsulOptions(
+            consul.url().orElseThrow(),
+            consul.key(),
+            consul.ttl(),
+            consul.lockDelay(),
+            token,
+            self));
   }
 
   private Closeable follow(Store store, URI primary, ChangeSink sink) {
     StreamClient client =
         new StreamClient(
-            primary,
-            store.nodeId(),
-            Set.copyOf(config.lease().databases()),
-            sink,
-            config.lease().reconnectDelay());
+                primary,
+                store.nodeId(),
+                Set.copyOf(config.lease().databases()),
+                sink,
+                config.lease().reconnectDelay())
+            .named(StatusPart.hostname(config.lease()))
+            .asCandidate(config.lease().candidate());
     client.start();
     return client;
   }
 
   private ApiServer startApi(
-      Store store, EventFeed events, StreamHandler streams, NodeMetrics metrics)
+      Store store, EventFeed events, StreamHandler streams, NodeMetrics metrics, StatusPart status)
       throws CommandException {
     Map<String, Exchange.Handler> routes = new HashMap<>();
     routes.put("POST /stream", streams);
@@ -184,7 +268,22 @@ final class Node implements Closeable {
     routes.put("GET /events", new EventsHandler(events));
     routes.put("POST /import", new ImportHandler(store::isPrimary, store::importDatabase));
     routes.put("GET /export", new ExportHandler(name -> StoreExport.of(store, name)));
+    HaltHandler halt = new HaltHandler(store.haltLocks());
+    routes.put("POST /halt", halt::acquire);
+    routes.put("DELETE /halt", halt::release);
+    routes.put("POST /tx", new TransactionHandler(store.haltLocks()));
+    HoldHandler hold = new HoldHandler(store::isPrimary, store.forwardedWrites());
+    routes.put("POST /litefs/hold", hold::hold);
+    routes.put("DELETE /litefs/hold", hold::release);
+    routes.put("GET /litefs/wait", new WaitHandler(new NodePositions(store, streams)));
     routes.put("GET /metrics", new MetricsHandler(metrics::collect));
+    status.addRoutes(routes);
+    routes.put("POST /promote", new PromoteHandler(cluster));
+    routes.put("POST /handoff", new HandoffHandler(cluster));
+    routes.put(
+        "GET /litefs/standing",
+        new StandingHandler(
+            config.lease().hostname(), () -> view(store), store::receivedPositions));
 
     InetSocketAddress address = config.http().addr().toListenAddress();
     if (address.isUnresolved()) {
@@ -204,11 +303,16 @@ final class Node implements Closeable {
   }
 
   private Map<String, String> headers(Store store) {
-    String id = String.format("%016X", store.nodeId());
+    Map<String, String> headers = new HashMap<>();
+    headers.put("Litefs-Id", String.format("%016X", store.nodeId()));
     String clusterId = store.clusterId();
-    return clusterId == null
-        ? Map.of("Litefs-Id", id)
-        : Map.of("Litefs-Id", id, "Litefs-Cluster-Id", clusterId);
+    if (clusterId != null) {
+      headers.put("Litefs-Cluster-Id", clusterId);
+    }
+    if (proxy != null) {
+      headers.putAll(proxy.headers());
+    }
+    return headers;
   }
 
   private NodeView view(Store store) {
@@ -221,7 +325,18 @@ final class Node implements Closeable {
         role.primaryHostname());
   }
 
-  private Mount mount(Store store, KernelCacheNotifier kernel) throws CommandException {
+  /** All locks on files of both mounts. */
+  private List<FileLock> locks() throws IOException {
+    List<FileLock> all = new ArrayList<>();
+    if (mount != null) {
+      all.addAll(mount.locks());
+      all.addAll(lockMount.locks());
+    }
+    return all;
+  }
+
+  private Mount mount(Store store, KernelCacheNotifier kernel, MountOptions options)
+      throws CommandException {
     Path dir = config.fuse().dir();
     if (skipUnmount && isMountPoint(dir)) {
       throw new CommandException(
@@ -229,12 +344,12 @@ final class Node implements Closeable {
               + dir
               + "; unmount it, or start without -skip-unmount, which removes the mount of a dead litefs");
     }
-    FileSystem files = new Namespace(store, cluster);
-    if (config.fuse().debug() || config.tracing().active()) {
-      files = new TracedFileSystem(files);
-    }
-    MountOptions options = new MountOptions(config.fuse().allowOther(), config.data().dir());
     try {
+      lockMount = new LockMount(dir, new LockFiles(store), keepers, options);
+      FileSystem files = new Namespace(store, cluster, lockMount);
+      if (config.fuse().debug() || config.tracing().active()) {
+        files = new TracedFileSystem(files);
+      }
       return Mount.mount(dir, files, kernel, keepers, options);
     } catch (MountException e) {
       throw new CommandException(e.getMessage(), e);

@@ -3,6 +3,7 @@ package io.litefs.daemon;
 import io.litefs.cluster.Cluster;
 import io.litefs.daemon.api.EventFeed;
 import io.litefs.daemon.api.PrometheusText;
+import io.litefs.daemon.metrics.Measurements;
 import io.litefs.replication.StreamHandler;
 import io.litefs.store.Database;
 import io.litefs.store.DatabaseMetrics;
@@ -22,6 +23,7 @@ final class NodeMetrics {
   private final Cluster cluster;
   private final EventFeed events;
   private final StreamHandler streams;
+  private final Measurements measurements;
   private final Supplier<Map<String, Long>> requests;
 
   /**
@@ -38,18 +40,21 @@ final class NodeMetrics {
       Cluster cluster,
       EventFeed events,
       StreamHandler streams,
+      Measurements measurements,
       Supplier<Map<String, Long>> requests) {
     this.store = store;
     this.cluster = cluster;
     this.events = events;
     this.streams = streams;
+    this.measurements = measurements;
     this.requests = requests;
   }
 
   /** Notes how late a transaction of the primary's is here. */
   void applied(TransactionEvent transaction, long nowMillis) {
-    lagSeconds.put(
-        transaction.database(), Math.max(0, nowMillis - transaction.timestampMillis()) / 1e3);
+    long millis = Math.max(0, nowMillis - transaction.timestampMillis());
+    lagSeconds.put(transaction.database(), millis / 1e3);
+    measurements.visible(millis);
   }
 
   void collect(PrometheusText text) {
@@ -57,15 +62,46 @@ final class NodeMetrics {
     text.gauge("litefs_db_count", "Number of databases.").sample(databases.size());
     text.gauge("litefs_is_primary", "1 if this node is the primary, else 0.")
         .sample(store.isPrimary() ? 1 : 0);
+    text.gauge("litefs_role", "1 with the label of this node's role.")
+        .sample(1, "role", cluster.state().role().toString());
+    cluster
+        .leaseRemaining()
+        .ifPresent(
+            left ->
+                text.gauge(
+                        "litefs_lease_remaining_seconds",
+                        "For how long this node is certain to be the primary, without a renewal.")
+                    .sample(left.toMillis() / 1e3));
     text.gauge("litefs_subscriber_count", "Number of connected replicas and readers of events.")
         .sample(streams.replicas().size() + events.readers());
     text.gauge("litefs_lag_seconds", "Seconds behind the primary; 0 on the primary.")
         .sample(cluster.lagMillis() / 1e3);
     text.gauge("litefs_http_stream_count", "Number of streams to replicas.")
         .sample(streams.replicas().size());
+    text.counter("litefs_http_stream_sent_bytes", "Bytes of LTX files sent to replicas.")
+        .sample(streams.bytesSent());
+    text.counter("litefs_http_stream_received_bytes", "Bytes of LTX files from the primary.")
+        .sample(measurements.receivedBytes());
     collectFrames(text);
     perDatabase(text, databases);
+    collectKept(text);
     collectRequests(text);
+    text.counter("litefs_refused_write_count", "Writes refused because this node is not primary.")
+        .sample(measurements.refusedWrites());
+    try {
+      text.append(measurements.text());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void collectKept(PrometheusText text) {
+    text.counter(
+        "litefs_db_diverged_count",
+        "How often the database's history was found to have left the primary's.");
+    store.divergence().counts().forEach((db, count) -> text.sample(count, "db", db));
+    text.gauge("litefs_db_quarantined", "1 if the database could not be opened at start.");
+    store.quarantine().blocking().forEach(entry -> text.sample(1, "db", entry.database()));
   }
 
   private void collectFrames(PrometheusText text) {
@@ -102,6 +138,12 @@ final class NodeMetrics {
     gauge(text, databases, "ltx_bytes", "Bytes of the LTX files.", Database::ltxBytes);
     counter(
         text, databases, "ltx_reap_count", "LTX files removed by retention.", m -> m.reaps.sum());
+    counter(
+        text,
+        databases,
+        "damaged_page_count",
+        "Pages found without their checksum after an unclean stop.",
+        m -> m.damagedPages.sum());
     gauge(
         text,
         databases,

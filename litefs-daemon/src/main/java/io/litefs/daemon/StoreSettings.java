@@ -4,6 +4,7 @@ import io.litefs.config.DataConfig;
 import io.litefs.config.LitefsConfig;
 import io.litefs.store.Durability;
 import io.litefs.store.StoreOptions;
+import java.util.Set;
 
 /** The part of the configuration that the store needs, in its own words. */
 final class StoreSettings {
@@ -23,6 +24,10 @@ final class StoreSettings {
         durability,
         data.retention(),
         data.retentionMonitorInterval(),
-        config.strictVerify());
+        data.retentionSize(),
+        data.divergedSize(),
+        Set.copyOf(config.lease().databases()),
+        config.strictVerify(),
+        data.replicaWalLimit());
   }
 }

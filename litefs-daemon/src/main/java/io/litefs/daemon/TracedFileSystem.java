@@ -3,6 +3,7 @@ package io.litefs.daemon;
 import io.litefs.fuse.FileAttributes;
 import io.litefs.fuse.FileSystem;
 import io.litefs.fuse.MountedFile;
+import io.litefs.fuse.MountedLink;
 import io.litefs.fuse.OpenFile;
 import io.litefs.fuse.OpenRequest;
 import io.litefs.posix.Errno;
@@ -81,6 +82,9 @@ final class TracedFileSystem implements FileSystem {
   @Override
   public MountedFile lookup(String name) throws ErrnoException {
     MountedFile file = trace("lookup", name, "", () -> traced.lookup(name));
+    if (file instanceof MountedLink link) {
+      return new TracedLink(name, link);
+    }
     return file == null ? null : new TracedFile(name, file);
   }
 
@@ -104,6 +108,19 @@ final class TracedFileSystem implements FileSystem {
   @Override
   public List<String> list() {
     return traced.list();
+  }
+
+  private record TracedLink(String name, MountedLink traced) implements MountedLink {
+
+    @Override
+    public FileAttributes attributes() throws ErrnoException {
+      return trace("getattr", name, "", traced::attributes);
+    }
+
+    @Override
+    public String target() throws ErrnoException {
+      return trace("readlink", name, "", traced::target);
+    }
   }
 
   private record TracedFile(String name, MountedFile traced) implements MountedFile {

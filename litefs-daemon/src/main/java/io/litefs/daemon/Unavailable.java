@@ -1,6 +1,5 @@
 package io.litefs.daemon;
 
-import io.litefs.config.LeaseConfig;
 import io.litefs.config.LitefsConfig;
 import io.litefs.daemon.client.CommandException;
 
@@ -13,12 +12,6 @@ final class Unavailable {
   private Unavailable() {}
 
   static void refuse(LitefsConfig config) throws CommandException {
-    refuse(
-        config.lease().type() == LeaseConfig.Type.CONSUL,
-        "lease.type: consul",
-        "set 'static', with candidate: true on one node");
-    refuse(config.lease().syncReplicas() > 0, "lease.sync-replicas", "remove it");
-    refuse(config.proxy().enabled(), "the proxy", "remove the section 'proxy'");
     refuse(config.backup().path().isPresent(), "the backup", "remove the section 'backup'");
   }
 

@@ -23,6 +23,7 @@ import java.time.Duration;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /**
@@ -32,17 +33,18 @@ import java.util.stream.Stream;
  */
 final class Warmup {
 
-  private static final long LIMIT_MILLIS = 30_000;
+  private static final long LIMIT_MILLIS = 60_000;
 
   private Warmup() {}
 
   public static void main(String[] args) throws IOException, InterruptedException {
+    Path dir = Files.createTempDirectory("litefs-warmup");
     Thread watchdog =
         new Thread(
             () -> {
               try {
                 Thread.sleep(LIMIT_MILLIS);
-                Runtime.getRuntime().halt(1);
+                giveUp(dir);
               } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
               }
@@ -51,7 +53,6 @@ final class Warmup {
     watchdog.setDaemon(true);
     watchdog.start();
 
-    Path dir = Files.createTempDirectory("litefs-warmup");
     try {
       commandLines();
       nodes(dir);
@@ -63,9 +64,29 @@ final class Warmup {
     System.exit(0);
   }
 
+  /** Ends at once, but leaves no dead mount behind. */
+  private static void giveUp(Path dir) throws InterruptedException {
+    for (String node : List.of("primary", "replica")) {
+      String mount = dir.resolve(node).resolve("mount").toString();
+      for (String[] command :
+          new String[][] {{"umount", "-l", mount}, {"fusermount", "-u", "-z", mount}}) {
+        try {
+          new ProcessBuilder(command)
+              .redirectErrorStream(true)
+              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+              .start()
+              .waitFor(5, TimeUnit.SECONDS);
+        } catch (IOException e) {
+          System.err.println("litefs: cannot remove " + mount + ": " + e.getMessage());
+        }
+      }
+    }
+    Runtime.getRuntime().halt(1);
+  }
+
   private static void commandLines() {
     PrintStream nowhere = new PrintStream(OutputStream.nullOutputStream());
-    for (String command : List.of("mount", "import", "export", "demo", "version")) {
+    for (String command : List.of("mount", "status", "import", "export", "demo", "version")) {
       new Main(nowhere, nowhere, Keepers::start).run(command, "--help");
     }
     new Main(nowhere, nowhere, Keepers::start).run("version");
@@ -103,9 +124,10 @@ final class Warmup {
         }
         api.export(name, (in, pos, size) -> in.readAllBytes());
       }
-      URI metrics = URI.create(primaryUrl + "/metrics");
-      try (InputStream answer = metrics.toURL().openStream()) {
-        answer.readAllBytes();
+      for (String path : List.of("/metrics", "/litefs/status", "/litefs/status.json")) {
+        try (InputStream answer = URI.create(primaryUrl + path).toURL().openStream()) {
+          answer.readAllBytes();
+        }
       }
     }
   }

@@ -33,4 +33,13 @@ public interface FileSystem {
 
   /** The names to list, without {@code .} and {@code ..}. */
   List<String> list();
+
+  /**
+   * Whether byte-range locks are this file system's, for all its files, which are {@link
+   * LockingFile}s then; else the kernel keeps them, which costs no request. Asked once, at
+   * mounting. No {@link Keepers} may have a file of one that keeps them.
+   */
+  default boolean keepsLocks() {
+    return false;
+  }
 }

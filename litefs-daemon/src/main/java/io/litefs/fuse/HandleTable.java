@@ -4,6 +4,8 @@ import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
 import java.util.ArrayDeque;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
 
 /**
  * The open handles, by the number that the kernel keeps for us. Thread-safe; reading takes no lock.
@@ -66,6 +68,15 @@ final class HandleTable {
     table[(int) number - 1] = null;
     free.addFirst((int) number - 1);
     return handle;
+  }
+
+  /** Forgets all handles, when no request can name one any more. */
+  synchronized List<Handle> removeAll() {
+    List<Handle> all = Arrays.stream(handles).filter(Objects::nonNull).toList();
+    handles = new Handle[64];
+    free.clear();
+    used = 0;
+    return all;
   }
 
   /** Some open handle of {@code node}, or 0. */

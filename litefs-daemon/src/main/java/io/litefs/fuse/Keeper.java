@@ -1,5 +1,6 @@
 package io.litefs.fuse;
 
+import io.litefs.posix.Errno;
 import java.nio.ByteBuffer;
 import java.util.concurrent.locks.LockSupport;
 
@@ -111,6 +112,20 @@ final class Keeper implements Runnable {
         Syscalls.CALLS.statx(
             fd, "", Syscalls.AT_EMPTY_PATH, Syscalls.STATX_SIZE, Syscalls.address(scratch));
     return error == 0 ? scratch.getLong(Syscalls.STATX_SIZE_OFFSET) : -Syscalls.errno();
+  }
+
+  /** pread(2), repeated when a signal interrupts it: bytes, or the negative errno. */
+  long read(int fd, long address, long length, long offset) {
+    while (true) {
+      long count = Syscalls.CALLS.pread(fd, address, length, offset);
+      if (count >= 0) {
+        return count;
+      }
+      int errno = Syscalls.errno();
+      if (errno != Errno.EINTR) {
+        return -errno;
+      }
+    }
   }
 
   /** statfs(2), which always asks the filesystem: 0 or the negative errno. */

@@ -1,6 +1,7 @@
 package io.litefs.fuse;
 
 import io.litefs.posix.ErrnoException;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.Optional;
 
@@ -13,8 +14,9 @@ import java.util.Optional;
  * it; a thread that is interrupted while it waits for a lock gives up with EINTR and stays
  * interrupted. After {@code close} methods fail with EBADF.
  *
- * <p>Opening, {@link #size} and {@code close} are answered by the daemon's own {@link FileSystem}:
- * never call them while holding a lock that its handlers need. Locking never reaches the daemon.
+ * <p>Opening, {@link #size}, {@link #read}, {@link #sync} and {@code close} may be answered by the
+ * daemon's own {@link FileSystem}: never call them while holding a lock that its handlers need.
+ * Locking never reaches the daemon.
  */
 public interface KeeperFile extends AutoCloseable {
 
@@ -43,6 +45,17 @@ public interface KeeperFile extends AutoCloseable {
 
   /** The file's size as the kernel sees it, in bytes. */
   long size() throws ErrnoException;
+
+  /**
+   * Reads what applications would read now, their mappings' unwritten changes included, until
+   * {@code into} (direct) is full or the file ends; its position advances.
+   *
+   * @param offset bytes from the start of the file
+   */
+  void read(ByteBuffer into, long offset) throws ErrnoException;
+
+  /** Has the kernel write back what applications changed in mappings, and waits until it has. */
+  void sync() throws ErrnoException;
 
   /** Drops the locks and closes the file; ends waits of other threads with EBADF. Idempotent. */
   @Override

@@ -13,7 +13,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * The threads that alone open, lock and close files of the daemon's own mount. They have a
+ * The threads that alone open, lock, read and close files of the daemon's own mount. They have a
  * descriptor table of their own.
  *
  * <p>Why: when a process dies, the kernel closes its descriptors one by one. Closing one that
@@ -207,6 +207,8 @@ public final class Keepers implements AutoCloseable {
         second.lock(LockType.READ, 0, 1, Duration.ofNanos(100_000));
         first.unlock(0, 1);
         first.size();
+        first.read(Syscalls.allocate(1), 0);
+        first.sync();
       } finally {
         Files.delete(file);
       }

@@ -1,8 +1,10 @@
 package io.litefs.fuse;
 
 import io.litefs.posix.Errno;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
@@ -25,9 +27,13 @@ public final class Mount implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Mount.class);
 
   private static final String OPTIONS =
-      "big_writes,max_write=131072,hard_remove,noforget"
-          + ",entry_timeout=3600,negative_timeout=3600,attr_timeout=3600"
-          + ",fsname=litefs,subtype=litefs";
+      "big_writes,max_write=131072,hard_remove,noforget,fsname=litefs,subtype=litefs";
+
+  private static final String REMEMBER =
+      ",entry_timeout=3600,negative_timeout=3600,attr_timeout=3600";
+
+  /** For file systems that keep locks: nobody tells the kernel of their changes. */
+  private static final String ASK = ",entry_timeout=0,negative_timeout=0,attr_timeout=0";
 
   private static final Duration FIRST_ANSWER = Duration.ofSeconds(10);
 
@@ -46,6 +52,9 @@ public final class Mount implements AutoCloseable {
   private final int device;
   private final CompletableFuture<Void> ended;
 
+  /** Whether the keepers' files are of this mount. */
+  private final boolean hasKeepers;
+
   /** Guarded by this. */
   private boolean unmounted;
 
@@ -54,7 +63,9 @@ public final class Mount implements AutoCloseable {
       Keepers keepers,
       KernelCacheNotifier cache,
       Session session,
-      RequestCounters counters) {
+      RequestCounters counters,
+      boolean hasKeepers) {
+    this.hasKeepers = hasKeepers;
     this.point = point;
     this.keepers = keepers;
     this.cache = cache;
@@ -62,7 +73,7 @@ public final class Mount implements AutoCloseable {
     this.counters = counters;
     this.device = point.device().orElse(-1);
     this.ended = new CompletableFuture<>();
-    this.loop = new SessionLoop(session, () -> ended.complete(null));
+    this.loop = new SessionLoop(session, this::loopEnded);
   }
 
   /**
@@ -88,7 +99,7 @@ public final class Mount implements AutoCloseable {
       "litefs",
       "-f",
       "-o",
-      OPTIONS + (options.allowOther() ? ",allow_other" : ""),
+      OPTIONS + (fs.keepsLocks() ? ASK : REMEMBER) + (options.allowOther() ? ",allow_other" : ""),
       point.path().toString()
     };
     Session session = Session.open(fuse, arguments, operations, nodes, handles, counters);
@@ -97,7 +108,7 @@ public final class Mount implements AutoCloseable {
           "libfuse could not mount on %s; the line before this one on the standard error says why"
               .formatted(point.path()));
     }
-    Mount mount = new Mount(point, keepers, cache, session, counters);
+    Mount mount = new Mount(point, keepers, cache, session, counters, !fs.keepsLocks());
     mount.loop.start();
     cache.attach(session);
     int answer = keepers.probe(point.path(), FIRST_ANSWER);
@@ -114,6 +125,28 @@ public final class Mount implements AutoCloseable {
     return mount;
   }
 
+  /**
+   * Where {@code directory} would be mounted: absolute, without symbolic links. Creates missing
+   * parents; asks nothing of what is mounted there.
+   */
+  public static Path resolve(Path directory) throws MountException {
+    return MountPoint.resolve(directory);
+  }
+
+  /**
+   * Removes a mount that a dead litefs has left at {@code directory}, if there is one.
+   *
+   * @throws MountException if what is mounted there is alive, or not ours, or cannot be removed
+   */
+  public static void removeDead(Path directory, Keepers keepers) throws MountException {
+    MountPoint.removeDead(directory, keepers);
+  }
+
+  /** Whether it is still there: somebody may have unmounted it while its files were open. */
+  public boolean isMounted() {
+    return point.device().filter(found -> found == device).isPresent();
+  }
+
   /** Where it is mounted: absolute, without symbolic links. */
   public Path path() {
     return point.path();
@@ -121,6 +154,16 @@ public final class Mount implements AutoCloseable {
 
   public RequestCounters counters() {
     return counters;
+  }
+
+  /**
+   * The locks that are held or waited for on files of the mount, as the kernel lists them: no
+   * request is made to the mount. Costs a walk over all locks of the machine; not for hot paths.
+   *
+   * @throws IOException if the kernel's list cannot be read
+   */
+  public List<FileLock> locks() throws IOException {
+    return FileLock.read(device, session.nodes()::name);
   }
 
   /**
@@ -143,8 +186,8 @@ public final class Mount implements AutoCloseable {
     unmounted = true;
     // The keepers' files would keep the mount busy. Closing them asks the file system, as
     // unmounting does: the loop must run.
-    boolean clean = bounded("close the keepers' files", keepers::closeFiles);
-    if (point.device().filter(found -> found == device).isPresent()) {
+    boolean clean = !hasKeepers || bounded("close the keepers' files", keepers::closeFiles);
+    if (isMounted()) {
       clean &= bounded("unmount", () -> point.unmount(false));
     }
     clean &= bounded("finish notifications", cache::detach);
@@ -165,6 +208,11 @@ public final class Mount implements AutoCloseable {
   @Override
   public void close() {
     unmount();
+  }
+
+  private void loopEnded() {
+    session.ended();
+    ended.complete(null);
   }
 
   Session session() {

@@ -55,6 +55,11 @@ final class MountPoint {
     return point;
   }
 
+  /** Only removes dead mounts of ours. */
+  static void removeDead(Path directory, Keepers keepers) throws MountException {
+    new MountPoint(resolve(directory), keepers).removeDeadMounts();
+  }
+
   Path path() {
     return path;
   }
@@ -199,7 +204,7 @@ final class MountPoint {
    * is asked nothing (whether it is a symbolic link, say) if something is mounted there: that could
    * hang.
    */
-  private static Path resolve(Path directory) throws MountException {
+  static Path resolve(Path directory) throws MountException {
     Path path = directory.toAbsolutePath().normalize();
     try {
       for (int links = 0; links < MAX_LINKS; links++) {

@@ -30,6 +30,7 @@ final class NativeStat {
 
   private static final int S_IFDIR = 0040000;
   private static final int S_IFREG = 0100000;
+  private static final int S_IFLNK = 0120000;
   private static final int SECTOR = 512;
 
   private final int uid = Syscalls.CALLS.geteuid();
@@ -42,12 +43,16 @@ final class NativeStat {
   }
 
   void file(Pointer stat, FileAttributes attributes) {
-    fill(
-        stat,
-        S_IFREG | attributes.mode() & 07777,
-        1,
-        attributes.size(),
-        attributes.modifiedMillis());
+    fill(stat, S_IFREG, attributes);
+  }
+
+  /** A symbolic link. */
+  void link(Pointer stat, FileAttributes attributes) {
+    fill(stat, S_IFLNK, attributes);
+  }
+
+  private void fill(Pointer stat, int type, FileAttributes attributes) {
+    fill(stat, type | attributes.mode() & 07777, 1, attributes.size(), attributes.modifiedMillis());
   }
 
   private void fill(Pointer stat, int mode, int links, long size, long millis) {

@@ -2,6 +2,7 @@ package io.litefs.fuse;
 
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * The nodes that the kernel knows: names, and the ids libfuse gave them. Kept from the replies to
@@ -23,8 +24,8 @@ final class NodeTable {
     final long id;
     long lookups;
 
-    /** Null once unlinked or replaced. */
-    String name;
+    /** Null once unlinked or replaced. Read without the lock, too. */
+    volatile String name;
 
     Node(long id) {
       this.id = id;
@@ -32,7 +33,9 @@ final class NodeTable {
   }
 
   private final Map<String, Node> byName = new HashMap<>();
-  private final Map<Long, Node> byId = new HashMap<>();
+
+  /** Changed under the lock, read without it, too. */
+  private final Map<Long, Node> byId = new ConcurrentHashMap<>();
 
   /** The kernel is about to be told that {@code name} is node {@code id}. */
   synchronized void learn(String name, long id) {
@@ -78,6 +81,15 @@ final class NodeTable {
   synchronized long id(String name) {
     Node node = byName.get(name);
     return node == null ? NONE : node.id;
+  }
+
+  /**
+   * The name of node {@code id}; null if the kernel does not know it, or if its name is gone. Takes
+   * no lock, so that who looks on holds up no request.
+   */
+  String name(long id) {
+    Node node = byId.get(id);
+    return node == null ? null : node.name;
   }
 
   /** Whether the kernel knows this node but its name is gone. */

@@ -3,6 +3,7 @@ package io.litefs.fuse;
 import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -106,6 +107,46 @@ final class OfdFile implements KeeperFile {
               }
             }),
         "size of");
+  }
+
+  @Override
+  public void read(ByteBuffer into, long offset) throws ErrnoException {
+    if (!into.isDirect()) {
+      throw new IllegalArgumentException("direct buffer needed: the heap can move during the call");
+    }
+    while (into.hasRemaining()) {
+      long address = Syscalls.address(into) + into.position();
+      long at = offset;
+      int length = into.remaining();
+      long count =
+          check(
+              run(
+                  new KeeperCall() {
+                    @Override
+                    long execute(Keeper keeper) {
+                      return keeper.read(fd, address, length, at);
+                    }
+                  }),
+              "read");
+      if (count == 0) {
+        return;
+      }
+      into.position(into.position() + (int) count);
+      offset += count;
+    }
+  }
+
+  @Override
+  public void sync() throws ErrnoException {
+    check(
+        run(
+            new KeeperCall() {
+              @Override
+              long execute(Keeper keeper) {
+                return Syscalls.CALLS.fdatasync(fd) == 0 ? 0 : -Syscalls.errno();
+              }
+            }),
+        "sync");
   }
 
   @Override

@@ -16,7 +16,11 @@ final class Opcode {
   static final int RELEASE = 18;
   static final int FSYNC = 20;
   static final int FLUSH = 25;
+  static final int GETLK = 31;
+  static final int SETLK = 32;
+  static final int SETLKW = 33;
   static final int CREATE = 35;
+  static final int INTERRUPT = 36;
   static final int BATCH_FORGET = 42;
 
   private Opcode() {}
@@ -51,12 +55,12 @@ final class Opcode {
       case 28 -> "READDIR";
       case 29 -> "RELEASEDIR";
       case 30 -> "FSYNCDIR";
-      case 31 -> "GETLK";
-      case 32 -> "SETLK";
-      case 33 -> "SETLKW";
+      case GETLK -> "GETLK";
+      case SETLK -> "SETLK";
+      case SETLKW -> "SETLKW";
       case 34 -> "ACCESS";
       case CREATE -> "CREATE";
-      case 36 -> "INTERRUPT";
+      case INTERRUPT -> "INTERRUPT";
       case 37 -> "BMAP";
       case 38 -> "DESTROY";
       case 39 -> "IOCTL";

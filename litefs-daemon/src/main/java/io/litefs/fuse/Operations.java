@@ -21,10 +21,12 @@ import ru.serce.jnrfuse.struct.FuseOperations;
  * Turns libfuse's callbacks into calls of a {@link FileSystem}.
  *
  * <p>Operations that are left out on purpose: {@code lock} and {@code flock} (the kernel keeps the
- * locks, see the package description), {@code access} (its absence makes the kernel answer
- * access(2) of a file that exists without asking), {@code fsyncdir} (SQLite syncs the directory
- * after creating and deleting a journal; what must be durable then is made so by those operations),
- * extended attributes (else every write asks for security.capability), {@code fallocate}.
+ * locks, see the package description; a file system that keeps them itself has {@code lock}, only
+ * so that libfuse asks the kernel for the requests, which {@link LockRequests} answers), {@code
+ * access} (its absence makes the kernel answer access(2) of a file that exists without asking),
+ * {@code fsyncdir} (SQLite syncs the directory after creating and deleting a journal; what must be
+ * durable then is made so by those operations), extended attributes (else every write asks for
+ * security.capability), {@code fallocate}.
  */
 final class Operations extends FuseStubFS {
 
@@ -76,6 +78,8 @@ final class Operations extends FuseStubFS {
     FuseOperations table = fuseOperations;
     table.getattr.set((path, buffer) -> guard("getattr", path, () -> getattr(path, buffer)));
     table.fgetattr.set((path, buffer, fi) -> guard("fgetattr", path, () -> fgetattr(buffer, fi)));
+    table.readlink.set(
+        (path, buffer, size) -> guard("readlink", path, () -> readLink(path, buffer, size)));
     table.open.set((path, fi) -> guard("open", path, () -> open(path, fi)));
     table.create.set((path, mode, fi) -> guard("create", path, () -> create(path, mode, fi)));
     table.read.set(
@@ -104,7 +108,16 @@ final class Operations extends FuseStubFS {
     table.mknod.set((path, mode, device) -> refuse("mknod", path));
     table.symlink.set((target, path) -> refuse("symlink", path));
     table.link.set((existing, path) -> refuse("link", path));
+    if (fs.keepsLocks()) {
+      // FLUSH comes here too, after LockRequests has seen it.
+      table.lock.set((path, fi, command, flock) -> 0);
+    }
     Struct.getMemory(table).putByte(TABLE_FLAGS, NO_PATHS);
+  }
+
+  /** See {@link FileSystem#keepsLocks}. */
+  boolean keepLocks() {
+    return fs.keepsLocks();
   }
 
   /** The native table; it and its callbacks live as long as this object. */
@@ -123,7 +136,24 @@ final class Operations extends FuseStubFS {
     if (file == null) {
       return -Errno.ENOENT; // too ordinary for an exception: every commit looks for a journal
     }
-    stat.file(buffer, file.attributes());
+    if (file instanceof MountedLink) {
+      stat.link(buffer, file.attributes());
+    } else {
+      stat.file(buffer, file.attributes());
+    }
+    return 0;
+  }
+
+  private int readLink(String path, Pointer buffer, long size) throws ErrnoException {
+    if (!(find(name(path)) instanceof MountedLink link)) {
+      throw new ErrnoException(Errno.EINVAL, path + " is no link");
+    }
+    byte[] target = link.target().getBytes(StandardCharsets.UTF_8);
+    if (target.length >= size) {
+      throw new ErrnoException(Errno.ENAMETOOLONG, path);
+    }
+    buffer.put(0, target, 0, target.length);
+    buffer.putByte(target.length, (byte) 0);
     return 0;
   }
 

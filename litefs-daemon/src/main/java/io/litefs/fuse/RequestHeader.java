@@ -16,6 +16,7 @@ final class RequestHeader {
   static final int SIZE = 40;
 
   private static final int OPCODE = 4;
+  private static final int UNIQUE = 8;
   private static final int NODE = 16;
   private static final int UID = 24;
   private static final int PID = 32;
@@ -54,6 +55,11 @@ final class RequestHeader {
 
   static int opcode(long request) {
     return MEMORY.getInt(request + OPCODE);
+  }
+
+  /** The request's number; an answer names it. */
+  static long unique(long request) {
+    return MEMORY.getLong(request + UNIQUE);
   }
 
   /** The node the request is for; for LOOKUP, CREATE, UNLINK and RENAME the directory. */

@@ -38,6 +38,10 @@ final class Session {
   private final NodeTable nodes;
   private final HandleTable handles;
   private final RequestCounters counters;
+
+  /** Null if the kernel keeps the locks. */
+  private final LockRequests locks;
+
   private final Set<RequestThread> threads = ConcurrentHashMap.newKeySet();
 
   /** Read by requests that tie names to nodes, written while libfuse is made to forget one. */
@@ -62,6 +66,7 @@ final class Session {
     // A program that inherited it would keep the connection alive when this process is killed.
     Syscalls.CALLS.fcntl(device, Syscalls.F_SETFD, Syscalls.FD_CLOEXEC);
     tap = new ReplyTap(fuse, nodes, device, bufferSize());
+    locks = operations.keepLocks() ? new LockRequests(device, handles) : null;
   }
 
   /**
@@ -76,16 +81,24 @@ final class Session {
       NodeTable nodes,
       HandleTable handles,
       RequestCounters counters) {
-    Pointer handle =
-        fuse.fuse_setup(
-            arguments.length,
-            arguments,
-            operations.table(),
-            Struct.size(operations.table()),
-            new Pointer[1],
-            new int[1],
-            null);
-    return handle == null ? null : new Session(fuse, handle, operations, nodes, handles, counters);
+    // libfuse remembers one session for the whole process, whose signals it handles. Ours are
+    // handled elsewhere, and there may be more sessions than one.
+    synchronized (Session.class) {
+      Pointer handle =
+          fuse.fuse_setup(
+              arguments.length,
+              arguments,
+              operations.table(),
+              Struct.size(operations.table()),
+              new Pointer[1],
+              new int[1],
+              null);
+      if (handle == null) {
+        return null;
+      }
+      fuse.fuse_remove_signal_handlers(fuse.fuse_get_session(handle));
+      return new Session(fuse, handle, operations, nodes, handles, counters);
+    }
   }
 
   /** Bytes that a request can have at most. */
@@ -110,7 +123,17 @@ final class Session {
     long request = thread.request();
     int opcode = RequestHeader.opcode(request);
     counters.count(opcode);
+    if (locks != null && LockRequests.answers(opcode)) {
+      locks.process(request);
+      return;
+    }
     switch (opcode) {
+      case Opcode.FLUSH -> {
+        if (locks != null) {
+          locks.flush(request);
+        }
+        process(thread, channel.address());
+      }
       case Opcode.LOOKUP, Opcode.CREATE -> processNaming(thread, tap.address());
       case Opcode.RENAME -> processNaming(thread, channel.address());
       case Opcode.FORGET -> {
@@ -195,14 +218,21 @@ final class Session {
     fuse.fuse_session_exit(session);
   }
 
+  /** No request comes any more. Idempotent. */
+  void ended() {
+    if (locks != null) {
+      locks.close();
+    }
+  }
+
   /**
    * Frees everything and closes /dev/fuse, which ends the connection if the mount is still in use.
    * No thread may be inside this session. Does not unmount: by now another filesystem may be
    * mounted in our place.
    */
   void destroy() {
+    ended();
     tap.destroy();
-    fuse.fuse_remove_signal_handlers(session);
     fuse.fuse_destroy(handle);
   }
 

@@ -9,6 +9,7 @@ import jnr.ffi.LibraryLoader;
 import jnr.ffi.Runtime;
 import jnr.ffi.annotations.Encoding;
 import jnr.ffi.types.mode_t;
+import jnr.ffi.types.off_t;
 import jnr.ffi.types.size_t;
 import jnr.ffi.types.ssize_t;
 import jnr.ffi.types.uintptr_t;
@@ -109,6 +110,11 @@ final class Syscalls {
     int fcntl(int fd, int command, @uintptr_t long argument);
 
     int statx(int directory, String path, int flags, int mask, @uintptr_t long result);
+
+    @ssize_t
+    long pread(int fd, @uintptr_t long address, @size_t long count, @off_t long offset);
+
+    int fdatasync(int fd);
 
     int statfs(String path, @uintptr_t long result);
 

@@ -11,8 +11,6 @@ import io.litefs.store.Database;
 import io.litefs.store.FileKind;
 import io.litefs.store.Store;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -32,7 +30,7 @@ final class DatabaseFile implements MountedFile {
   }
 
   private int mode() {
-    return store.isPrimary() ? WRITABLE : READ_ONLY;
+    return database.isWritable() ? WRITABLE : READ_ONLY;
   }
 
   @Override
@@ -52,9 +50,9 @@ final class DatabaseFile implements MountedFile {
   @Override
   public OpenFile open(OpenRequest request) throws ErrnoException {
     if (request.writable()
-        && !store.isPrimary()
+        && !database.isWritable()
         && !store.isCandidate()
-        && !isThreadOfDaemon(request.pid())) {
+        && !DaemonThreads.contains(request.pid())) {
       throw new ErrnoException(Errno.EROFS, database.name() + ": this node is a replica");
     }
     Handle handle = new Handle(acquire(false), request.writable());
@@ -74,11 +72,6 @@ final class DatabaseFile implements MountedFile {
       throw new ErrnoException(Errno.ENOENT, database.name());
     }
     return file;
-  }
-
-  /** The daemon opens its own mount to take locks (keepers); the kernel names the asking thread. */
-  private static boolean isThreadOfDaemon(int pid) {
-    return Files.exists(Path.of("/proc/self/task/" + pid));
   }
 
   @Override
@@ -105,7 +98,7 @@ final class DatabaseFile implements MountedFile {
      * this handle's.
      */
     private boolean mayHaveWritten() {
-      return store.isPrimary() && (wrote || writable && database.isArriving());
+      return database.isWritable() && (wrote || writable && database.isArriving());
     }
 
     @Override

@@ -14,9 +14,10 @@ import java.util.regex.Pattern;
  * @param database the database that the file belongs to; the whole name for {@link Kind#DATABASE},
  *     empty for files of the mount itself
  */
-record FileName(String name, Kind kind, String database) {
+public record FileName(String name, Kind kind, String database) {
 
-  enum Kind {
+  /** What kind of file it is. */
+  public enum Kind {
     DATABASE(""),
     JOURNAL("-journal"),
     WAL("-wal"),
@@ -43,7 +44,7 @@ record FileName(String name, Kind kind, String database) {
   /**
    * @param exists whether a database of this name exists
    */
-  static FileName parse(String name, Predicate<String> exists) {
+  public static FileName parse(String name, Predicate<String> exists) {
     if (name.equals(PRIMARY_NAME)) {
       return new FileName(name, Kind.PRIMARY, "");
     }

@@ -6,23 +6,19 @@ import io.litefs.posix.ErrnoException;
 import io.litefs.store.BackingFile;
 import io.litefs.store.Database;
 import io.litefs.store.FileKind;
-import io.litefs.store.Store;
 import java.nio.ByteBuffer;
 
 /** {@code <db>-journal}: the rollback journal. Its end is a commit. */
 final class JournalFile extends CompanionFile {
 
-  private final Store store;
-
-  JournalFile(Store store, Database database) {
+  JournalFile(Database database) {
     super(database, FileKind.JOURNAL);
-    this.store = store;
   }
 
   /** EROFS on a replica: SQLite says "attempt to write a readonly database". */
   @Override
   OpenFile create(OpenRequest request) throws ErrnoException {
-    store.requireWritable(database.name());
+    database.requireWritable();
     return super.create(request);
   }
 

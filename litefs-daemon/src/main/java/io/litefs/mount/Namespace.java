@@ -23,10 +23,15 @@ public final class Namespace implements FileSystem {
 
   private final Store store;
   private final PrimaryView primary;
+  private final LockLinks locks;
 
-  public Namespace(Store store, PrimaryView primary) {
+  /**
+   * @param locks where {@code <db>-lock} leads to
+   */
+  public Namespace(Store store, PrimaryView primary, LockLinks locks) {
     this.store = store;
     this.primary = primary;
+    this.locks = locks;
   }
 
   private FileName parse(String name) {
@@ -52,15 +57,17 @@ public final class Namespace implements FileSystem {
     }
     Database database = store.find(file.database());
     if (database == null || database.file(FileKind.DATABASE) == null) {
+      store.requireNotQuarantined(file.database());
       return null;
     }
     return switch (file.kind()) {
       case DATABASE -> new DatabaseFile(store, database);
-      case JOURNAL -> ifPresent(database, FileKind.JOURNAL, new JournalFile(store, database));
+      case JOURNAL -> ifPresent(database, FileKind.JOURNAL, new JournalFile(database));
       case WAL -> ifPresent(database, FileKind.WAL, new WalFile(database));
       case SHM -> ifPresent(database, FileKind.SHM, new ShmFile(database));
-      case POSITION -> VirtualFile.of(() -> database.pos() + "\n", database::lastTransactionMillis);
-      case LOCK -> VirtualFile.of(() -> "", database::lastTransactionMillis);
+      case POSITION ->
+          VirtualFile.of(() -> database.settledPos() + "\n", database::lastTransactionMillis);
+      case LOCK -> new LockLink(name, locks, database::lastTransactionMillis);
       case SUPER_JOURNAL -> SuperJournalFile.find(store, database, name);
       case PRIMARY, LAG -> throw new AssertionError("handled above");
     };
@@ -85,7 +92,7 @@ public final class Namespace implements FileSystem {
         store.requireWritable(name);
         yield new DatabaseFile(store, store.findOrCreate(name)).create(request);
       }
-      case JOURNAL -> new JournalFile(store, store.find(file.database())).create(request);
+      case JOURNAL -> new JournalFile(store.find(file.database())).create(request);
       case WAL -> new WalFile(store.find(file.database())).create(request);
       case SHM -> new ShmFile(store.find(file.database())).create(request);
       case SUPER_JOURNAL ->

@@ -26,6 +26,13 @@ final class ShmFile extends CompanionFile {
       }
 
       @Override
+      public void flush(int pid) {
+        if (!DaemonThreads.contains(pid)) {
+          database.walIndexClosed(pid);
+        }
+      }
+
+      @Override
       public void fsync(boolean dataOnly) {
         // See the class comment.
       }
@@ -34,6 +41,6 @@ final class ShmFile extends CompanionFile {
 
   @Override
   void truncate(BackingFile file, long size) throws ErrnoException {
-    file.file().truncate(size);
+    database.truncateShm(file, size);
   }
 }

@@ -12,8 +12,7 @@ import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 
 /**
- * A small read-only file that litefs makes up: {@code .primary}, {@code .lag}, {@code <db>-pos},
- * {@code <db>-lock}.
+ * A small read-only file that litefs makes up: {@code .primary}, {@code .lag}, {@code <db>-pos}.
  */
 final class VirtualFile implements MountedFile {
 

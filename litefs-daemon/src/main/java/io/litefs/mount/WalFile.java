@@ -21,14 +21,26 @@ final class WalFile extends CompanionFile {
   @Override
   OpenFile handle(BackingFile file) {
     return new Handle(file) {
+      /** Where this connection's last write ended. */
+      private volatile long writtenTo;
+
       @Override
       public void write(ByteBuffer from, long offset) throws ErrnoException {
+        long end = offset + from.remaining();
         database.writeWal(file, from, offset);
+        writtenTo = end;
+      }
+
+      @Override
+      public void flush(int pid) {
+        if (writtenTo != 0) {
+          database.walClosedAfterWriting(file);
+        }
       }
 
       @Override
       public void fsync(boolean dataOnly) throws ErrnoException {
-        database.syncWal();
+        database.syncWal(file, writtenTo);
       }
     };
   }

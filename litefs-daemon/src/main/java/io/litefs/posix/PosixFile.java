@@ -61,6 +61,13 @@ public final class PosixFile implements Closeable {
     }
   }
 
+  /** Names made, removed or changed in a directory are so on disk too when this returns. */
+  public static void syncDirectory(Path dir) throws ErrnoException {
+    try (PosixFile directory = open(dir, O_RDONLY, 0)) {
+      directory.fsync();
+    }
+  }
+
   public Path path() {
     return path;
   }

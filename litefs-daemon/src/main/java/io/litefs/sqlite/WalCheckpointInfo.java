@@ -30,6 +30,12 @@ public record WalCheckpointInfo(long backfilled, List<Long> readMarks, long back
   /** Bytes, those for locks included. */
   public static final int SIZE = 40;
 
+  /** Offset of the read marks within the structure. */
+  static final int READ_MARKS = 4;
+
+  /** Offset of {@code nBackfillAttempted} within the structure. */
+  static final int BACKFILL_ATTEMPTED = 32;
+
   /** A read mark that no reader uses. */
   public static final long READ_MARK_NOT_USED = 0xffffffffL;
 

@@ -18,6 +18,11 @@ import java.nio.ByteOrder;
  * frame on when it commits, after the commit frame's page is written: the commit frame becomes
  * valid with the write of its 24 bytes, not with that of its page.
  *
+ * <p>Some versions (3.40 does, 3.54 does not) forget some of them, or all: if such a transaction
+ * goes back to a savepoint, the first frame that was written over may lie behind those with which
+ * the transaction then goes on. It is committed and published in the wal-index all the same, and a
+ * recovery by SQLite loses it. {@link #isUnchained} tells such frames.
+ *
  * @param pgno 1 to 4294967294 in a valid frame
  * @param commit in pages, 0 for no commit
  */
@@ -53,16 +58,26 @@ public record WalFrameHeader(long pgno, long commit, int salt1, int salt2, WalCh
    * @return this frame's checksum, or null if the frame is not a valid continuation
    */
   public WalChecksum next(WalHeader header, WalChecksum previous, ByteBuffer frame) {
-    if (pgno == 0 || salt1 != header.salt1() || salt2 != header.salt2()) {
+    if (!isOf(header)) {
       return null;
     }
     WalChecksum actual = checksum(header, previous, frame);
     return actual.equals(checksum) ? actual : null;
   }
 
+  /** Whether the frame has a page number and the salts of {@code header}. */
+  public boolean isOf(WalHeader header) {
+    return pgno != 0 && salt1 == header.salt1() && salt2 == header.salt2();
+  }
+
   /** Whether the commit mark is set: the frame is the last one of a transaction. */
   public boolean isCommit() {
     return commit != 0;
+  }
+
+  /** Whether there are zeros in the place of salts and checksum. */
+  public boolean isUnchained() {
+    return salt1 == 0 && salt2 == 0 && checksum.equals(WalChecksum.ZERO);
   }
 
   /** What a valid checksum of the frame would be; the buffer as in {@link #next}. */

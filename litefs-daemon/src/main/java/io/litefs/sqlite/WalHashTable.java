@@ -23,7 +23,10 @@ public final class WalHashTable {
   private static final int FRAMES = 4096;
   private static final int FIRST_BLOCK_FRAMES = FRAMES - WalIndex.HEADER_SIZE / 4;
   private static final int SLOTS = 8192;
-  private static final int SLOTS_OFFSET = FRAMES * 4;
+
+  /** Offset of the slots in a block, in bytes; they go to its end. */
+  static final int SLOTS_OFFSET = FRAMES * 4;
+
   private static final int HASH_FACTOR = 383;
 
   private final ByteBuffer block;
@@ -64,9 +67,10 @@ public final class WalHashTable {
    * writer that died in the middle of its transaction, first removes all frames from that place on.
    *
    * @param frame follows the last one entered
+   * @return offset in the block of the slot that it took
    * @throws IllegalStateException if the block is damaged: the index must be recovered
    */
-  public void append(long frame, long pgno) {
+  public int append(long frame, long pgno) {
     int index = index(frame);
     if (index == 1) {
       clear(numbersOffset);
@@ -83,6 +87,7 @@ public final class WalHashTable {
     block.putInt(numberAt(index), (int) pgno);
     VarHandle.releaseFence(); // a reader that sees the slot must see the page number
     block.putShort(SLOTS_OFFSET + 2 * slot, (short) index);
+    return SLOTS_OFFSET + 2 * slot;
   }
 
   /**
@@ -136,6 +141,11 @@ public final class WalHashTable {
           "frame " + frame + " is not within " + firstFrame() + " to " + lastFrame());
     }
     return (int) (frame - zero);
+  }
+
+  /** Offset in the block of the page number of a frame. */
+  int numberOffset(long frame) {
+    return numberAt(index(frame));
   }
 
   private int numberAt(int index) {

@@ -78,6 +78,20 @@ public final class WalIndex {
   /** Bytes before the page numbers in the first block. */
   public static final int HEADER_SIZE = CHECKPOINT_INFO + WalCheckpointInfo.SIZE;
 
+  /**
+   * Offset of the read marks and the lock bytes behind them, which belong to the readers. Together
+   * with {@link #UNUSED} the only bytes of the index that a connection changes which holds neither
+   * the write nor the checkpoint lock.
+   */
+  public static final int READ_MARKS = CHECKPOINT_INFO + WalCheckpointInfo.READ_MARKS;
+
+  /** Offset of the first byte behind the lock bytes: {@code nBackfillAttempted}. */
+  public static final int BACKFILL_ATTEMPTED =
+      CHECKPOINT_INFO + WalCheckpointInfo.BACKFILL_ATTEMPTED;
+
+  /** Offset of four bytes that nobody uses. */
+  public static final int UNUSED = BACKFILL_ATTEMPTED + Integer.BYTES;
+
   private WalIndex() {}
 
   /**

@@ -28,6 +28,7 @@ public final class WalScanner {
 
   private ByteSource source;
   private long end;
+  private long known;
 
   /** Offset in the file of the window's first byte. */
   private long windowOffset;
@@ -46,17 +47,20 @@ public final class WalScanner {
 
   /** Starts at {@code from} and goes as far as there are valid frames. */
   public void begin(ByteSource wal, WalPosition from) {
-    begin(wal, from, Long.MAX_VALUE);
+    begin(wal, from, 0, Long.MAX_VALUE);
   }
 
   /**
    * Starts at {@code from}, where the log is taken to be committed so far, and reads nothing beyond
    * {@code limit}.
    *
+   * @param known in bytes from the start of the file: what lies before is known to be committed, so
+   *     that frames without a checksum count ({@link WalFrameHeader})
    * @param limit in bytes from the start of the file
    */
-  public void begin(ByteSource wal, WalPosition from, long limit) {
+  public void begin(ByteSource wal, WalPosition from, long known, long limit) {
     source = wal;
+    this.known = known;
     end = limit;
     position = from;
     committed = from;
@@ -78,19 +82,30 @@ public final class WalScanner {
     }
     window.position(at);
     WalFrameHeader next = WalFrameHeader.parse(window);
-    WalChecksum checksum = next.next(header, position.checksum(), window);
-    if (checksum == null) {
+    WalChecksum checksum =
+        position.checksum() == null ? null : next.next(header, position.checksum(), window);
+    if (checksum == null && !isKnown(next)) {
       end = position.offset();
       window.limit(at);
       return false;
     }
     frame = next;
+    if (checksum == null) {
+      // What begins behind a commit frame without a checksum begins with one that the index had.
+      checksum = next.isUnchained() && next.isCommit() ? null : next.checksum();
+    }
     position = new WalPosition(position.offset() + frameSize, checksum);
     if (next.isCommit()) {
       committed = position;
       committedPageCount = next.commit();
     }
     return true;
+  }
+
+  /** Whether a frame that does not continue the chain counts nevertheless. */
+  private boolean isKnown(WalFrameHeader next) {
+    return position.offset() < known
+        && (next.isUnchained() || position.checksum() == null && next.isOf(header));
   }
 
   /** Page number of the present frame. */
@@ -115,7 +130,10 @@ public final class WalScanner {
     return window.slice(window.position() + Wal.FRAME_HEADER_SIZE, header.pageSize());
   }
 
-  /** The end of the last transaction found; the starting point if there is none. */
+  /**
+   * The end of the last transaction found; the starting point if there is none. Its checksum is
+   * null if the last frame has none.
+   */
   public WalPosition committed() {
     return committed;
   }

@@ -1,29 +1,26 @@
 package io.litefs.store;
 
-import io.litefs.fuse.KernelCache;
+import io.litefs.fuse.LockHolder;
 import io.litefs.ltx.Checksum;
 import io.litefs.ltx.LtxHeader;
-import io.litefs.ltx.Pos;
 import io.litefs.posix.ErrnoException;
-import io.litefs.posix.PosixFile;
-import io.litefs.sqlite.Wal;
-import io.litefs.sqlite.WalHeader;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Applies received transactions to a replica's database as one more SQLite process: under SQLite's
- * own locks, with the kernel's page cache told.
+ * Verifies received transactions and applies them to a replica's database as one more SQLite
+ * process: under SQLite's own locks, with the kernel's page cache told.
  *
- * <p>Rollback-journal databases are written in place under an EXCLUSIVE lock. WAL databases too,
- * under every WAL lock, with a wal-index that says "empty WAL, new content" afterwards ({@link
- * WalIndexPublisher}): readers wait meanwhile. Which of the two it is depends on the connections
- * that there are, see {@link #stayInWal}.
+ * <p>Which way a transaction goes depends on the connections that there may be, not on what the
+ * database's header says. When a transaction takes the database out of WAL mode, connections stay
+ * in it until they are closed, hold SHARED all the time, and take WAL locks; and SQLite opens any
+ * database that has a WAL which is not empty in WAL mode. So once there is a WAL, transactions go
+ * through it, and before each one of a database whose header does not ask for a WAL it is looked
+ * whether anybody still has it open. If not, the WAL goes.
  *
  * <p>Used by one thread at a time; see {@link ReplicaDatabase}.
  */
@@ -34,22 +31,22 @@ final class Applier {
 
   private final Database database;
   private final DatabaseLocks locks;
-  private final WalIndexPublisher walIndex;
-  private final boolean strictVerify;
-  private final SecureRandom random = new SecureRandom();
-
-  /** Whether connections may be in WAL mode although the database's header says otherwise. */
-  private boolean walConnections;
-
+  private final AppliedState applied;
+  private final JournalApplier throughFile;
+  private final WalApplier throughWal;
   private final ByteBuffer buffer = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
 
   Applier(Store store, Database database) {
     this.database = database;
-    this.strictVerify = store.options().strictVerify();
-    this.locks = new DatabaseLocks(store.keepers(), store.mountPoint().resolve(database.name()));
-    this.walIndex = new WalIndexPublisher(database);
-    BackingFile wal = database.file(FileKind.WAL);
-    this.walConnections = wal != null && !database.isWal();
+    this.locks =
+        new DatabaseLocks(
+            store.keepers(),
+            store.mountPoint().resolve(database.name()),
+            nanos -> store.observer().waitedForLocks(nanos));
+    this.applied = new AppliedState(database, store.options().strictVerify());
+    this.throughFile = new JournalApplier(database, locks, applied, buffer);
+    this.throughWal =
+        new WalApplier(database, locks, applied, buffer, store.options().replicaWalLimit());
   }
 
   /**
@@ -68,7 +65,7 @@ final class Applier {
           "%s: transaction %s does not follow position %s"
               .formatted(database.name(), header.minTxid(), before.pos()));
     }
-    boolean whole = replacesAll(header, before);
+    boolean whole = AppliedState.replacesAll(header, before);
     long sum = whole ? 0 : before.pos().checksum().value() & ~FLAG;
     PageTable checksums = database.checksums();
     PageTable received = transaction.checksums();
@@ -87,10 +84,6 @@ final class Applier {
     }
   }
 
-  private static boolean replacesAll(LtxHeader header, DatabaseState before) {
-    return header.isSnapshot() || header.pageSize() != before.pageSize() || before.pageCount() == 0;
-  }
-
   /**
    * Applies a transaction that {@link #verify} has just accepted.
    *
@@ -102,166 +95,47 @@ final class Applier {
       applyDrop(transaction);
       return true;
     }
+    if (database.isUnfinished() && !rollBack(patience)) {
+      return false;
+    }
     if (database.file(FileKind.DATABASE) == null) {
       // Nobody can have it open: the kernel does not know the name yet.
       database.acquire(FileKind.DATABASE, true).release();
-      write(transaction, false);
-      publish(transaction);
+      JournalApplier.write(database, transaction, buffer, false);
+      applied.publish(transaction);
       database.kernelCache().invalidateEntry(database.name());
       return true;
     }
-    boolean wal = database.isWal() || walConnections;
-    if (walConnections && !database.isWal() && leaveWal()) {
-      wal = false;
+    if (!database.isWal() && throughWal.leave()) {
+      return throughFile.apply(transaction, Duration.ZERO);
     }
-    if (wal && !locks.guardWal(patience) || !locks.acquireExclusive(wal, patience)) {
-      return false;
+    boolean done = way().apply(transaction, patience);
+    if (done && !database.isWal() && throughWal.leave()) {
+      locks.releaseExclusive(false); // The transaction has just taken it out of WAL mode.
     }
-    try {
-      if (wal) {
-        stayInWal(transaction);
-      }
-      database.stable.writeLock().lock();
-      try {
-        write(transaction, true);
-        if (wal) {
-          database.ownWalIndex(true);
-          walIndex.publishEmptyWal(transaction.header().pageSize(), transaction.header().commit());
-        }
-        publish(transaction);
-      } finally {
-        database.stable.writeLock().unlock();
-      }
-    } finally {
-      locks.releaseExclusive(wal);
-    }
-    return true;
+    return done;
   }
 
-  /**
-   * A transaction that takes the database out of WAL mode: the applications' connections stay in it
-   * until they are closed, hold SHARED all the time, and take WAL locks. As long as there may be
-   * one, every connection is kept in WAL mode: SQLite opens a database so whatever its header says
-   * if there is a WAL that is not empty. So there is one, of a header without frames.
-   */
-  private void stayInWal(ReceivedTransaction transaction) throws IOException {
-    walConnections = !transaction.saysWal(database.isWal());
-    if (!walConnections) {
-      return;
-    }
-    String walName = database.name() + "-wal";
-    BackingFile file = database.acquire(FileKind.WAL, true);
-    try {
-      if (file.size() == 0) {
-        ByteBuffer header = ByteBuffer.allocateDirect(Wal.HEADER_SIZE);
-        WalHeader.create(transaction.header().pageSize(), random.nextInt(), random.nextInt())
-            .encode(header);
-        file.file().pwrite(header.flip(), 0);
-        database.kernelCache().store(walName, 0, header.flip());
-      }
-    } finally {
-      file.release();
-    }
-    database.kernelCache().invalidateEntry(walName);
-  }
-
-  /**
-   * If nobody has the database open any more, the next to open it uses the journal mode of its
-   * header. Holds the EXCLUSIVE lock if it succeeds.
-   */
-  private boolean leaveWal() throws IOException {
-    walIndex.disown();
-    locks.close();
-    if (!locks.acquireExclusive(false, Duration.ZERO)) {
-      return false;
-    }
-    database.unlinkWal();
-    database.unlinkShm();
-    database.kernelCache().invalidateEntry(database.name() + "-wal");
-    database.kernelCache().invalidateEntry(database.name() + "-shm");
-    walConnections = false;
-    return true;
-  }
-
-  private void write(ReceivedTransaction transaction, boolean tellKernel) throws IOException {
-    BackingFile file = database.file(FileKind.DATABASE);
-    KernelCache cache = database.kernelCache();
-    LtxHeader header = transaction.header();
-    int pageSize = header.pageSize();
-    PosixFile target = file.file();
-    transaction.forEachPage(
-        buffer,
-        (pgno, page) -> {
-          long offset = (pgno - 1) * pageSize;
-          target.pwrite(page, offset);
-          if (tellKernel) {
-            page.flip();
-            cache.store(database.name(), offset, page);
-          }
-        });
-    long size = header.commit() * pageSize;
-    long actual = target.size();
-    if (actual != size) {
-      target.truncate(size);
-      if (tellKernel) {
-        cache.invalidate(database.name(), Math.min(size, actual), 0);
-      }
-    }
-    file.touch();
-  }
-
-  private void publish(ReceivedTransaction transaction) throws IOException {
-    LtxHeader header = transaction.header();
-    database.lock.lock();
-    try {
-      PageTable checksums = database.checksums();
-      if (replacesAll(header, database.state())) {
-        checksums.clear();
-      }
-      checksums.putAll(transaction.checksums());
-      checksums.truncate(header.commit());
-      if (strictVerify) {
-        verifyAllPages(header, transaction.pos());
-      }
-      database.publish(
-          new DatabaseState(transaction.pos(), header.pageSize(), header.commit()),
-          database.fileIsWal(),
-          header.timestampMillis());
-    } finally {
-      database.lock.unlock();
-    }
-  }
-
-  private void verifyAllPages(LtxHeader header, Pos pos) throws IOException {
-    BackingFile file = database.file(FileKind.DATABASE);
-    database.rebuildChecksums(
-        header.pageSize(),
-        header.commit(),
-        pgno -> database.readPage(file, pgno, header.pageSize()));
-    long actual = database.checksumOfPages(header.commit());
-    if (actual != pos.checksum().value()) {
-      throw new StoreException(
-          "%s: after transaction %s its pages have checksum %016x, not %s"
-              .formatted(database.name(), pos.txid(), actual, pos.checksum()));
-    }
+  private TransactionApplier way() {
+    return database.isWal() || database.file(FileKind.WAL) != null ? throughWal : throughFile;
   }
 
   /** Open files stay usable for their holders, as on any filesystem, so no lock is needed. */
   private void applyDrop(ReceivedTransaction transaction) throws IOException {
-    walConnections = false;
-    walIndex.disown();
+    throughWal.discard();
     locks.close();
     database.stable.writeLock().lock();
     try {
       database.lock.lock();
       try {
-        database.removeFiles();
         database.checksums().clear();
         LtxHeader header = transaction.header();
         database.publish(
             new DatabaseState(transaction.pos(), header.pageSize(), 0),
             false,
             header.timestampMillis());
+        // Last: who finds the name gone must not be given the database by an export.
+        database.removeFiles();
       } finally {
         database.lock.unlock();
       }
@@ -271,20 +145,112 @@ final class Applier {
     database.kernelCache().invalidateEntry(database.name());
   }
 
-  /** Who keeps the applier from its work, in words. */
-  String blocker() {
+  /**
+   * Takes over the WAL of a node that was primary until now, so that no application can write to it
+   * any more.
+   *
+   * @return false if applications stood in the way for as long as {@code patience}
+   */
+  boolean takeOver(Duration patience) throws IOException {
+    if (database.isUnfinished() && !rollBack(patience)) {
+      return false;
+    }
+    if (database.file(FileKind.DATABASE) == null) {
+      return true;
+    }
+    if (way() == throughWal && !throughWal.takeOver(patience)) {
+      return false;
+    }
+    locks.unreserve(); // What a handoff held: from now on writers are told.
+    return true;
+  }
+
+  /** Undoes the transaction that an application of a former primary had begun. */
+  private boolean rollBack(Duration patience) throws IOException {
+    if (!locks.acquireExclusive(false, patience)) {
+      return false;
+    }
     try {
-      Optional<io.litefs.fuse.LockHolder> holder =
-          locks.blocker(database.isWal() || walConnections);
-      return holder.map(Object::toString).orElse("nobody any more");
-    } catch (ErrnoException e) {
-      logger.debug("cannot ask who holds {}", database.name(), e);
-      return "somebody";
+      database.rollBackUnfinished();
+    } finally {
+      locks.releaseExclusive(false);
+    }
+    return true;
+  }
+
+  /**
+   * On a primary: takes the locks by which a writer keeps other writers out, and keeps them until
+   * {@link #close} or, if this node becomes a replica, {@link #takeOver}. Readers go on.
+   *
+   * @param patience how long to wait for a writer
+   * @return false if it did not end; {@link #close} is to follow
+   */
+  boolean keepWritersOut(Duration patience) throws IOException {
+    long deadline = System.nanoTime() + patience.toNanos();
+    while (true) {
+      TransactionApplier way = way();
+      // RESERVED in either mode: nobody changes the mode once it is held.
+      if (!locks.reserve(left(deadline))) {
+        return false;
+      }
+      if (way == way()) {
+        // The WAL's index too: without one, a reader that comes now could not begin.
+        return way == throughFile || throughWal.takeOver(left(deadline));
+      }
+      locks.close(); // The mode has changed while this waited for the writer that changed it.
     }
   }
 
+  private static Duration left(long deadline) {
+    return Duration.ofNanos(Math.max(0, deadline - System.nanoTime()));
+  }
+
+  /** Who is in the way of {@link #keepWritersOut}, if anybody is. */
+  Optional<LockHolder> writer() {
+    try {
+      Optional<LockHolder> writer = locks.writer();
+      return writer.isPresent() || way() == throughFile ? writer : locks.guardBlocker();
+    } catch (ErrnoException e) {
+      logger.debug("cannot ask who writes to {}", database.name(), e);
+      return Optional.empty();
+    }
+  }
+
+  /**
+   * While writers are kept out: makes sure that {@link #apply} of this transaction need not wait.
+   *
+   * @return false if readers did not leave in time; nothing has changed then
+   */
+  boolean keepReadersOut(ReceivedTransaction transaction, Duration patience) throws IOException {
+    return !needsReadersGone(transaction) || locks.acquireExclusive(way() == throughWal, patience);
+  }
+
+  /** Undoes {@link #keepReadersOut}: the transaction is not applied. */
+  void letReadersIn(ReceivedTransaction transaction) throws IOException {
+    if (needsReadersGone(transaction)) {
+      locks.releaseExclusive(way() == throughWal);
+    }
+  }
+
+  private boolean needsReadersGone(ReceivedTransaction transaction) {
+    return way() == throughFile || transaction.header().pageSize() != database.pageSize();
+  }
+
+  /** Who keeps the applier from its work, if anybody does. */
+  Optional<LockHolder> blocker() {
+    try {
+      return way().blocker();
+    } catch (ErrnoException e) {
+      logger.debug("cannot ask who holds {}", database.name(), e);
+      return Optional.empty();
+    }
+  }
+
+  /**
+   * Drops the locks. What is there is an ordinary database: applications can go on with it if the
+   * node becomes primary.
+   */
   void close() {
-    walIndex.disown();
-    locks.close();
+    throughWal.release();
   }
 }

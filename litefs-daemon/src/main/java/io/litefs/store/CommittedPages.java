@@ -61,7 +61,7 @@ final class CommittedPages implements Closeable {
         BackingFile wal = database.file(FileKind.WAL);
         PageTable frames = new PageTable();
         if (wal != null) {
-          database.wal().mapCommitted(wal, frames);
+          database.mapCommitted(wal, frames);
         }
         CommittedPages pages =
             new CommittedPages(

@@ -8,8 +8,10 @@ import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
 import io.litefs.sqlite.DatabaseHeader;
 import io.litefs.sqlite.SqliteFormatException;
+import io.litefs.sqlite.WalIndexHeader;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -51,25 +53,29 @@ public final class Database {
   private final JournalCapture journal = new JournalCapture();
   private final WalCapture wal;
 
-  private final UndoPages undo;
+  private final WriteAccess access;
+  private final PlainWrites plain;
+  private final BaseKeeper bases;
+  private final UnpublishedTransaction unpublished;
+  private final UnchainedTransaction unchained;
+  private final UnjournaledCapture unjournaledCapture;
 
-  /**
-   * Pages written with neither journal nor WAL: journal_mode OFF or MEMORY, or a database that
-   * arrives by plain file operations.
-   */
-  private final PageTable unjournaled = new PageTable();
-
-  private boolean unjournaledWrites;
-
-  /**
-   * Whether the content before a truncation to nothing is kept aside until what arrives instead is
-   * complete.
-   */
-  private volatile boolean arriving;
+  /** Whether the database file was written to since it was last synced. */
+  private volatile boolean unsyncedDatabase;
 
   private volatile DatabaseState state = DatabaseState.NONE;
   private volatile boolean walMode;
-  private volatile boolean walIndexOwned;
+
+  /** On a replica, the WAL that the daemon itself writes; null if the WAL is the applications'. */
+  private volatile ReplicaWal appliedWal;
+
+  /**
+   * Pages that do not hold what the position says: free ones, which SQLite does not journal, that a
+   * transaction wrote which was taken back. Null if there are none; written under the lock.
+   */
+  private volatile PageTable strayPages;
+
+  private volatile LockWait lockWait;
   private volatile long lastTransactionMillis;
 
   private final ByteBuffer pageBuffer = ByteBuffer.allocateDirect(MAX_PAGE_SIZE);
@@ -80,10 +86,15 @@ public final class Database {
     this.name = name;
     this.files = files;
     this.log = log;
+    this.access = new WriteAccess(store, this);
     this.recorder =
-        new TransactionRecorder(log, checksums, store.options().compress(), store.nodeId());
+        new TransactionRecorder(log, checksums, store.options().compress(), store.nodeId(), access);
     this.wal = new WalCapture(this);
-    this.undo = new UndoPages(files.dir());
+    this.bases = new BaseKeeper(this);
+    this.unpublished = new UnpublishedTransaction(store, this);
+    this.unchained = new UnchainedTransaction(store, this);
+    this.unjournaledCapture = new UnjournaledCapture(store, this);
+    this.plain = new PlainWrites(this, unjournaledCapture);
   }
 
   // ---------------------------------------------------------------- what it is
@@ -119,6 +130,33 @@ public final class Database {
     return log.byteCount();
   }
 
+  /** Bytes of LTX files that were made or received since the daemon started. */
+  public long ltxBytesAppended() {
+    return log.appendedBytes();
+  }
+
+  /**
+   * What a replica lacks that has this database at {@code replica}. Takes no lock; reads entries of
+   * the log's directory.
+   *
+   * @param replica null if it has no such database
+   */
+  public Behind behind(Pos replica) {
+    Pos here = pos();
+    if (here.equals(replica) || here.equals(Pos.ZERO)) {
+      return Behind.NOTHING;
+    }
+    long has = replica == null ? 0 : replica.txid().value();
+    if (has == 0 || has >= here.txid().value()) {
+      // It will be sent the whole database.
+      return new Behind(
+          Math.max(1, here.txid().value() - has),
+          pageCount() * pageSize(),
+          lastTransactionMillis());
+    }
+    return log.behind(has, here.txid().value());
+  }
+
   /** When the last transaction was made, ms since the epoch; 0 if unknown. */
   public long lastTransactionMillis() {
     return lastTransactionMillis;
@@ -138,6 +176,48 @@ public final class Database {
 
   PageTable checksums() {
     return checksums;
+  }
+
+  BaseKeeper bases() {
+    return bases;
+  }
+
+  /** Where the log's end is in the WAL. Caller holds the lock. */
+  Base.WalEnd walEnd() {
+    ReplicaWal applied = appliedWal;
+    return applied == null ? wal.logEnd() : applied.logEnd();
+  }
+
+  Base.WalEnd currentWalEnd() {
+    lock.lock();
+    try {
+      return walEnd();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Every file, retained, by the ordinal of its kind; null where there is none. */
+  BackingFile[] retainFiles() {
+    BackingFile[] retained = new BackingFile[FileKind.values().length];
+    for (FileKind kind : FileKind.values()) {
+      BackingFile file = files.get(kind);
+      retained[kind.ordinal()] = file == null ? null : file.retain();
+    }
+    return retained;
+  }
+
+  /**
+   * Whether the database file has writes of a transaction that no journal could undo. Caller holds
+   * the lock.
+   */
+  boolean isWrittenWithoutJournal() {
+    return plain.areThere();
+  }
+
+  /** Whether applications may write to it, and whether what they commit counts. */
+  WriteAccess access() {
+    return access;
   }
 
   TransactionRecorder recorder() {
@@ -161,7 +241,7 @@ public final class Database {
   }
 
   /** Where a super-journal of this name lies. */
-  public java.nio.file.Path superJournal(String fileName) {
+  public Path superJournal(String fileName) {
     return files.dir().resolve(fileName);
   }
 
@@ -224,7 +304,7 @@ public final class Database {
    * its end. Caller holds the lock.
    */
   boolean isMidTransaction() {
-    return unjournaledWrites || arriving || (journal.isActive() && !journal.dirty().isEmpty());
+    return plain.areThere() || (journal.isActive() && !journal.dirty().isEmpty());
   }
 
   /** Waits for a transaction to end. Caller holds the lock. */
@@ -260,8 +340,7 @@ public final class Database {
 
   /** Removes the rollback journal: the commit of a transaction if its header is valid. */
   public void unlinkJournal() throws ErrnoException {
-    change(
-        false,
+    endJournal(
         () -> {
           if (journal.isActive()) {
             commitJournal();
@@ -271,11 +350,20 @@ public final class Database {
         });
   }
 
-  /** Removes the WAL; whatever was committed in it is in the log. */
+  /**
+   * Removes the WAL; whatever was committed in it is in the log, and in the database file or
+   * undone.
+   */
   public void unlinkWal() throws ErrnoException {
+    requireNotApplied();
     stable.writeLock().lock();
     lock.lock();
     try {
+      beforeWalGoes();
+      BackingFile present = files.get(FileKind.WAL);
+      if (present != null) {
+        wal.going(present);
+      }
       files.remove(FileKind.WAL);
       wal.reset();
     } catch (IOException e) {
@@ -286,9 +374,16 @@ public final class Database {
     }
   }
 
+  /**
+   * Removes the index. What it says is not looked at: the kernel has locked the directory, so the
+   * index cannot be opened through the mount, and SQLite has copied what is committed before it
+   * does this.
+   */
   public void unlinkShm() throws ErrnoException {
+    requireNotApplied();
     lock.lock();
     try {
+      wal.unpublished();
       files.remove(FileKind.SHM);
     } catch (IOException e) {
       throw errnoOf(e);
@@ -299,12 +394,15 @@ public final class Database {
 
   /** Drops the database: a transaction of its own if it ever had one. */
   public void drop() throws ErrnoException {
+    store.requireWritable(name);
+    access.requireNotHalted();
     change(
         true,
         () -> {
           if (state.exists()) {
             TransactionRecorder.Recorded recorded = recorder.recordDrop(state);
             commit(recorded, false);
+            access.awaitReplicas(); // What is gone from the mount cannot be taken back.
           }
           removeFiles();
         });
@@ -318,7 +416,7 @@ public final class Database {
     }
     journal.reset();
     wal.reset();
-    endUnjournaled();
+    plain.forget();
     store.namesChanged(name);
   }
 
@@ -326,6 +424,7 @@ public final class Database {
 
   public void writeDatabase(BackingFile file, ByteBuffer from, long offset) throws ErrnoException {
     metrics.databaseWrites.increment();
+    unchained.captureBefore(); // before a checkpoint copies it
     change(
         true,
         () -> {
@@ -334,15 +433,67 @@ public final class Database {
             return;
           }
           if (journal.isActive()) {
+            requireSpace(file, from, offset);
+            if (access.session() != null) {
+              plain.keep(file, offset, offset + from.remaining());
+            }
             journal.markDirty(offset, from.remaining());
           } else if (wal.isActive()) {
-            wal.beforeCheckpointWrite(file(FileKind.WAL));
+            wal.beforeCheckpointWrite();
           } else {
-            noteUnjournaled(file, offset, from.remaining());
+            access.requireNotHalted();
+            access.requireJournalIfForwarded();
+            plain.writing(file, offset, from.remaining());
           }
+          unsyncedDatabase = true;
           file.file().pwrite(from, offset);
           file.touch();
         });
+  }
+
+  /**
+   * Refuses a write that makes more pages part of a transaction for which there is no space.
+   *
+   * <p>A rollback is never refused: it writes pages that were written to before, or what is there.
+   *
+   * @throws ErrnoException ENOSPC
+   */
+  private void requireSpace(BackingFile file, ByteBuffer from, long offset) throws ErrnoException {
+    long more = journal.newlyDirtyBytes(offset, from.remaining());
+    if (more == 0) {
+      return;
+    }
+    try {
+      store.reserve().require(journal.dirtyBytes() + more);
+    } catch (ErrnoException e) {
+      ByteBuffer present = ByteBuffer.allocateDirect(from.remaining());
+      file.file().preadMost(present, offset);
+      if (!present.flip().equals(from)) {
+        throw e;
+      }
+    }
+  }
+
+  /**
+   * Before the WAL is overwritten or removed: what was copied from it into the database file must
+   * be on disk, since the log need not go back that far. SQLite has synced it unless {@code
+   * synchronous} is {@code OFF}. Caller holds the lock.
+   */
+  void beforeWalGoes() throws ErrnoException {
+    BackingFile file = files.get(FileKind.DATABASE);
+    if (unsyncedDatabase && file != null) {
+      syncPages(file);
+    }
+  }
+
+  private void syncPages(BackingFile file) throws ErrnoException {
+    unsyncedDatabase = false;
+    try {
+      file.file().fdatasync();
+    } catch (ErrnoException e) {
+      unsyncedDatabase = true;
+      throw e;
+    }
   }
 
   /**
@@ -353,21 +504,13 @@ public final class Database {
     change(
         true,
         () -> {
-          if (file == files.get(FileKind.DATABASE)
-              && !journal.isActive()
-              && !wal.isActive()
-              && file.size() != size
-              && size != state.pageCount() * state.pageSize()) {
-            if (size == 0 && state.exists() && !arriving) {
-              files.setAside(file);
-              arriving = true;
-            } else if (state.exists() && !arriving) {
-              saveForUndo(file, size, state.pageCount() * state.pageSize());
+          if (file == files.get(FileKind.DATABASE) && !wal.isActive()) {
+            if (!journal.isActive()) {
+              access.requireNotHalted();
+              plain.truncating(file, size);
+            } else if (access.session() != null && size < file.size()) {
+              plain.keep(file, size, file.size());
             }
-            unjournaledWrites = true;
-          }
-          if (size == 0 && arriving) {
-            unjournaled.clear();
           }
           file.file().truncate(size);
           file.touch();
@@ -378,37 +521,66 @@ public final class Database {
    * Whether the database was truncated to nothing and another one is being written in its place.
    */
   public boolean isArriving() {
-    return arriving;
+    return plain.areArrival();
   }
 
-  private void noteUnjournaled(BackingFile file, long offset, int length) throws ErrnoException {
-    unjournaledWrites = true;
-    if (state.exists() && !arriving) {
-      saveForUndo(file, offset, offset + length);
-      JournalCapture.mark(unjournaled, offset, length, state.pageSize());
+  /**
+   * Whether pages of a database that exists were written with neither journal nor WAL and are in no
+   * transaction yet. May be out of date.
+   */
+  boolean hasUnjournaledTransaction() {
+    return plain.areTransaction();
+  }
+
+  /** Makes them a transaction. The caller holds a SHARED lock: no writer is at work. */
+  void captureUnjournaled() throws ErrnoException {
+    change(
+        true,
+        () -> {
+          BackingFile file = files.get(FileKind.DATABASE);
+          if (hasUnjournaledTransaction()
+              && file != null
+              && !journal.isActive()
+              && !wal.isActive()) {
+            plain.commitIfComplete(file);
+          }
+        });
+  }
+
+  /**
+   * The position, with everything that was written before this call and whose transaction has
+   * ended. Not for threads that hold a lock which handlers of the mount need.
+   */
+  public Pos settledPos() {
+    unjournaledCapture.captureNow();
+    unchained.captureNow();
+    return pos();
+  }
+
+  /**
+   * A process closes the wal-index, perhaps by dying; what it changed in its mapping is in the
+   * backing file. Called before its locks go.
+   */
+  public void walIndexClosed(int pid) {
+    if (isWritable()) {
+      unchained.captureNow();
+      unpublished.lookBefore(pid);
     }
   }
 
-  /** Keeps the pages in a range of bytes as they are. */
-  private void saveForUndo(BackingFile file, long from, long to) throws ErrnoException {
-    int pageSize = state.pageSize();
-    long last = Math.min(state.pageCount(), (to - 1) / pageSize + 1);
-    for (long pgno = from / pageSize + 1; pgno <= last; pgno++) {
-      if (!undo.has(pgno)) {
-        undo.save(pgno, readPage(file, pgno, pageSize));
-      }
-    }
-  }
-
-  /** fsync(2) of the database file. */
+  /**
+   * fsync(2) of the database file. With a WAL it is the end of a checkpoint, and the WAL may go
+   * after it. Otherwise it is enough that the log gets to disk, here or at the commit that follows:
+   * whatever a power cut leaves of the pages, recovery writes them again.
+   */
   public void syncDatabase(BackingFile file) throws ErrnoException {
     lock.lock();
     try {
-      if (file == files.get(FileKind.DATABASE) && store.isPrimary()) {
+      if (file == files.get(FileKind.DATABASE) && isWritable()) {
         if (journal.isActive()) {
           journal.databaseSynced();
-        } else if (unjournaledWrites && incompleteReason(file).isEmpty()) {
-          commitUnjournaled(file);
+        } else {
+          plain.commitIfComplete(file);
         }
       }
     } catch (IOException e) {
@@ -416,98 +588,48 @@ public final class Database {
     } finally {
       lock.unlock();
     }
-    file.file().fdatasync();
-    log.sync();
+    syncLog();
+    if (isWal() || !store.isPrimary()) {
+      syncPages(file);
+    }
   }
 
   /**
    * A descriptor that wrote to the database was closed. What was written with neither journal nor
    * WAL becomes a transaction now, or an error if it is no database; {@code last} says that no more
-   * can come from this handle.
+   * can come from this handle. A transaction that another connection is writing is left to it.
+   *
+   * <p>The caller holds no lock.
    */
   public void closedAfterWriting(BackingFile file, boolean last) throws ErrnoException {
-    change(
-        true,
-        () -> {
-          if (file != files.get(FileKind.DATABASE)
-              || !unjournaledWrites
-              || journal.isActive()
-              || wal.isActive()) {
-            return;
-          }
-          java.util.Optional<String> reason = incompleteReason(file);
-          if (reason.isEmpty()) {
-            commitUnjournaled(file);
-            return;
-          }
-          String what =
-              name + " was written by plain file operations and is no database: " + reason.get();
-          if (last) {
-            discardArrival(file);
-            logger.error("{}; it was discarded", what);
-          } else {
-            logger.warn("{}; close(2) fails with EIO", what);
-          }
-          throw new ErrnoException(Errno.EIO, what);
-        });
+    unjournaledCapture.closed(
+        () ->
+            change(
+                true,
+                () -> {
+                  if (file == files.get(FileKind.DATABASE)
+                      && !journal.isActive()
+                      && !wal.isActive()) {
+                    plain.closed(file, last);
+                  }
+                }));
   }
 
-  /**
-   * What was written is no database: the one before comes back, or the file goes if there was none.
-   */
-  private void discardArrival(BackingFile file) throws IOException {
-    if (arriving) {
-      files.bringBack(file);
-      kernelCache().later(() -> kernelCache().invalidate(name, 0, 0));
-    } else if (!state.exists()) {
-      removeFiles();
-      kernelCache().later(() -> kernelCache().invalidateEntry(name));
-      store.dropped(this);
-    } else {
-      undo.restore(file.file(), state.pageSize());
-      file.file().truncate(state.pageCount() * state.pageSize());
-      file.touch();
-      kernelCache().later(() -> kernelCache().invalidate(name, 0, 0));
-    }
-    endUnjournaled();
+  /** The file has another content than the kernel knows. Called in a handler. */
+  void contentChangedInHandler() {
+    kernelCache().later(() -> kernelCache().invalidate(name, 0, 0));
   }
 
-  private void endUnjournaled() throws IOException {
-    undo.clear();
-    unjournaled.clear();
-    unjournaledWrites = false;
-    arriving = false;
+  /** A file that never was a database goes. Called in a handler, which holds both locks. */
+  void removeNeverWritten() throws IOException {
+    removeFiles();
+    kernelCache().later(() -> kernelCache().invalidateEntry(name));
+    store.dropped(this);
+  }
+
+  /** Wakes who waits for a position or for the end of a transaction. Caller holds the lock. */
+  void signalChange() {
     changed.signalAll();
-  }
-
-  /** Why the file is no complete database; empty if it is one, or if it is empty and always was. */
-  private java.util.Optional<String> incompleteReason(BackingFile file) throws IOException {
-    long size = file.size();
-    if (size == 0) {
-      // To SQLite an empty file is a database; in the place of one with content it is a loss.
-      return state.exists() ? java.util.Optional.of("it is empty") : java.util.Optional.empty();
-    }
-    return DatabaseHeader.incompleteReason(readHeader(file), size);
-  }
-
-  private void commitUnjournaled(BackingFile file) throws IOException {
-    if (file.size() > 0) {
-      DatabaseHeader header = parseHeader(file);
-      PageTable touched = arriving ? allPages(header.pageCount(file.size())) : unjournaled;
-      recordFromFile(file, header, touched);
-    }
-    if (arriving) {
-      files.forgetAside();
-    }
-    endUnjournaled();
-  }
-
-  private PageTable allPages(long count) {
-    PageTable all = new PageTable();
-    for (long pgno = 1; pgno <= count; pgno++) {
-      all.put(pgno, 1);
-    }
-    return all;
   }
 
   // ------------------------------------------------- the rollback journal
@@ -530,8 +652,7 @@ public final class Database {
   }
 
   public void truncateJournal(BackingFile file, long size) throws ErrnoException {
-    change(
-        false,
+    endJournal(
         () -> {
           boolean current = file == files.get(FileKind.JOURNAL);
           if (current && size < JournalCapture.HEADER_BYTES) {
@@ -546,7 +667,7 @@ public final class Database {
 
   public void syncJournal(BackingFile file) throws ErrnoException {
     file.file().fdatasync();
-    log.sync();
+    syncLog();
   }
 
   /**
@@ -555,17 +676,44 @@ public final class Database {
    */
   private void commitJournal() throws IOException {
     BackingFile file = files.get(FileKind.DATABASE);
+    if (file != null) {
+      plain.join(journal.dirty());
+    }
+    Pos before = state.pos();
     if (file != null && !journal.dirty().isEmpty() && file.size() > 0) {
-      recordFromFile(file, parseHeader(file), journal.dirty());
+      try {
+        recordFromFile(file, parseHeader(file), journal.dirty());
+      } catch (ErrnoException e) {
+        if (e.errno() != Errno.ENOSPC && e.errno() != Errno.EDQUOT) {
+          // SQLite rolls back, and the free pages that this leaves changed must not wait for
+          // anybody.
+          access.takingBack(access.isTakingBack() || access.waitsForReplicas());
+          throw e;
+        }
+        // SQLite takes a full disk for what it is when it writes, not when it removes the journal.
+        store.reserve().release();
+        recordFromFile(file, parseHeader(file), journal.dirty());
+      }
       if (journal.wantsDurability()) {
-        log.sync();
+        syncLog();
       }
     }
+    if (file != null && file.size() == 0 && state.exists() && access.isTakingBack()) {
+      commit(recorder.recordDrop(state), false); // Its first transaction is taken back.
+    }
+    if (!state.pos().equals(before) && !access.awaitReplicas()) {
+      // The journal stays, so SQLite writes the old pages again, which is the next transaction.
+      access.takingBack(true);
+      throw access.tooFewReplicas(state.pos().txid());
+    }
+    access.takingBack(false);
+    plain.joined();
     journal.transactionEnded();
     changed.signalAll();
   }
 
-  private void recordFromFile(BackingFile file, DatabaseHeader header, PageTable touched)
+  /** Records the transaction that leads to what the file holds. Caller holds the lock. */
+  void recordFromFile(BackingFile file, DatabaseHeader header, PageTable touched)
       throws IOException {
     int pageSize = header.pageSize();
     long pageCount = header.pageCount(file.size());
@@ -592,6 +740,13 @@ public final class Database {
   void accept(TransactionRecorder.Recorded recorded, boolean nextWalMode) {
     recorded.accept();
     publish(recorded.after(), nextWalMode, recorded.timestamp());
+    store.observer().committed(System.nanoTime() - recorded.begunNanos(), recorded.bytes());
+  }
+
+  private void syncLog() throws ErrnoException {
+    long start = System.nanoTime();
+    log.sync();
+    store.observer().synced(System.nanoTime() - start);
   }
 
   /**
@@ -611,6 +766,9 @@ public final class Database {
   public void writeWal(BackingFile file, ByteBuffer from, long offset) throws ErrnoException {
     metrics.walWrites.increment();
     boolean restarts = offset < WalCapture.HEADER_BYTES;
+    if (wal.needsIndexBefore(offset)) {
+      unchained.captureBefore();
+    }
     change(
         restarts,
         () -> {
@@ -623,21 +781,72 @@ public final class Database {
   }
 
   public void truncateWal(BackingFile file, long size) throws ErrnoException {
+    unchained.captureBefore();
     change(
         true,
         () -> {
-          file.file().truncate(size);
           if (file == files.get(FileKind.WAL)) {
-            wal.truncated(size);
+            beforeWalGoes();
+            wal.truncating(file, size);
           }
+          file.file().truncate(size);
         });
   }
 
   /**
    * fsync(2) of the WAL: its committed frames are in the log, so the log is what must be on disk.
+   *
+   * @param writtenTo where the last write of the connection that syncs has ended
    */
-  public void syncWal() throws ErrnoException {
-    log.sync();
+  public void syncWal(BackingFile file, long writtenTo) throws ErrnoException {
+    if (wal.mayBeUnchained()) {
+      change(
+          false,
+          () -> {
+            if (file == files.get(FileKind.WAL)) {
+              wal.syncing(file, writtenTo);
+            }
+          });
+    }
+    syncLog();
+  }
+
+  /**
+   * A connection that wrote to the WAL closes it, perhaps by dying. If it had the index in its
+   * memory, what it has not copied into the database by now nobody will.
+   */
+  public void walClosedAfterWriting(BackingFile file) {
+    lock.lock();
+    try {
+      if (file == files.get(FileKind.WAL) && files.get(FileKind.SHM) == null) {
+        wal.unpublished();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * The wal-index says which transactions of the WAL are committed.
+   *
+   * @param index null if the WAL's only connection has it in its memory
+   */
+  void walPublished(WalIndexHeader index) throws ErrnoException {
+    change(
+        false,
+        () -> {
+          BackingFile file = files.get(FileKind.WAL);
+          if (file != null && index != null) {
+            wal.published(file, index);
+          } else if (file != null && files.get(FileKind.SHM) == null) {
+            wal.publishedInMemory(file);
+          }
+        });
+  }
+
+  /** A transaction may be committed although its commit frame has no checksum. */
+  void captureUnchainedSoon() {
+    unchained.captureSoon();
   }
 
   /** Empties the WAL: all it holds is superseded. Caller holds both locks, and SQLite's. */
@@ -660,22 +869,62 @@ public final class Database {
   // ------------------------------------------------- the index of the WAL
 
   /**
-   * A write-back of a page of the index that applications have mapped. On a replica the daemon is
-   * who writes the header: the page may carry older bytes of it.
+   * A write to the index: a connection grows it, or the kernel writes back a page of it that
+   * applications have changed in a mapping.
    */
   public void writeShm(BackingFile file, ByteBuffer from, long offset) throws ErrnoException {
     metrics.shmWrites.increment();
-    int skipped = 0;
-    if (walIndexOwned && offset < WalIndexPublisher.OWNED_BYTES) {
-      skipped = (int) Math.min(from.remaining(), WalIndexPublisher.OWNED_BYTES - offset);
-      from.position(from.position() + skipped);
+    ReplicaWal applied = appliedWal;
+    if (applied != null && file == files.get(FileKind.SHM)) {
+      applied.writeBack(file, from, offset);
+    } else {
+      file.file().pwrite(from, offset);
     }
-    file.file().pwrite(from, offset + skipped);
   }
 
-  /** Says whether the header of the wal-index is the daemon's. */
-  void ownWalIndex(boolean owned) {
-    walIndexOwned = owned;
+  /** Cuts or extends the index. */
+  public void truncateShm(BackingFile file, long size) throws ErrnoException {
+    requireNotApplied();
+    file.file().truncate(size);
+  }
+
+  // ------------------------------------------------- the WAL of a replica
+
+  /** Whether the frames of the present WAL are the daemon's own, not captured from applications. */
+  boolean isWalApplied() {
+    return appliedWal != null;
+  }
+
+  /** Says who writes the WAL and its index: the daemon, or (null) applications. */
+  void applyThrough(ReplicaWal wal) {
+    appliedWal = wal;
+  }
+
+  /**
+   * Puts the offset of the newest committed frame of each page into {@code table}. Caller holds the
+   * lock.
+   */
+  void mapCommitted(BackingFile file, PageTable table) throws ErrnoException {
+    if (appliedWal != null) {
+      appliedWal.mapCommitted(table);
+    } else {
+      wal.mapCommitted(file, table);
+    }
+  }
+
+  /** Whom applying waits for; null if it does not wait. */
+  public LockWait lockWait() {
+    return lockWait;
+  }
+
+  void waitsFor(LockWait wait) {
+    lockWait = wait;
+  }
+
+  private void requireNotApplied() throws ErrnoException {
+    if (appliedWal != null) {
+      throw new ErrnoException(Errno.EROFS, name + ": the WAL of a replica is written by litefs");
+    }
   }
 
   // ------------------------------------------------- rename
@@ -685,6 +934,9 @@ public final class Database {
    * and drop there.
    */
   void takeOver(Database source) throws ErrnoException {
+    store.requireWritable(name);
+    access.requireNotHalted();
+    source.access.requireNotHalted();
     if (source.file(FileKind.WAL) != null && source.wal.isActive() || source.journal.isActive()) {
       throw new ErrnoException(
           Errno.EBUSY,
@@ -704,7 +956,8 @@ public final class Database {
           }
           if (moved.size() > 0) {
             DatabaseHeader header = parseHeader(moved);
-            recordFromFile(moved, header, allPages(header.pageCount(moved.size())));
+            moved.file().fsync(); // as for what arrives otherwise
+            recordFromFile(moved, header, PageTable.range(header.pageCount(moved.size())));
           }
           removeFiles();
           files.adopt(FileKind.DATABASE, source.files);
@@ -728,13 +981,14 @@ public final class Database {
     return page.flip();
   }
 
-  private ByteBuffer readHeader(BackingFile file) throws ErrnoException {
+  /** The first 100 bytes, or fewer; valid until the next call. */
+  ByteBuffer readHeader(BackingFile file) throws ErrnoException {
     ByteBuffer buffer = headerBuffer.clear();
     file.file().preadMost(buffer, 0);
     return buffer.flip();
   }
 
-  private DatabaseHeader parseHeader(BackingFile file) throws IOException {
+  DatabaseHeader parseHeader(BackingFile file) throws IOException {
     try {
       return DatabaseHeader.parse(readHeader(file));
     } catch (SqliteFormatException e) {
@@ -773,7 +1027,124 @@ public final class Database {
     return sum | 1L << 63;
   }
 
+  // ------------------------------------------------- the change of role
+
+  /** Waits until no transaction of an application is being committed. */
+  void awaitCommit() {
+    lock.lock();
+    lock.unlock();
+  }
+
+  /** Whether the database file may have writes of a transaction that was never committed. */
+  boolean isUnfinished() {
+    lock.lock();
+    try {
+      return journal.isActive() || plain.canUndo();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Undoes what applications wrote while they could, and did not commit before this node ceased to
+   * be the primary or to have the halt lock, and removes the journal. The caller holds SQLite's
+   * EXCLUSIVE lock.
+   */
+  void rollBackUnfinished() throws IOException {
+    stable.writeLock().lock();
+    lock.lock();
+    try {
+      BackingFile file = files.get(FileKind.DATABASE);
+      BackingFile undo = files.get(FileKind.JOURNAL);
+      if (file != null && undo != null && journal.isActive()) {
+        HotJournal.rollBack(files.dir(), undo, file);
+        file.touch();
+        logger.info("{}: rolled back a transaction that was not committed in time", name);
+      }
+      if (file != null && plain.canUndo()) {
+        plain.undo(file);
+      }
+      if (file != null) {
+        findStrayPages(file, journal.dirty());
+      }
+      files.remove(FileKind.JOURNAL);
+      journal.reset();
+      changed.signalAll();
+    } finally {
+      lock.unlock();
+      stable.writeLock().unlock();
+    }
+    // Before the lock goes: whoever gets it next must see the pages as they are.
+    kernelCache().invalidate(name, 0, 0);
+    kernelCache().invalidateEntry(name + "-journal");
+  }
+
+  private void findStrayPages(BackingFile file, PageTable written) throws ErrnoException {
+    PageTable stray = new PageTable();
+    int pageSize = state.pageSize();
+    for (long pgno = written.next(1);
+        pgno != 0 && pgno <= state.pageCount();
+        pgno = written.next(pgno + 1)) {
+      long known = checksums.get(pgno);
+      if (known != 0 && known != PageChecksum.of(pgno, readPage(file, pgno, pageSize))) {
+        stray.put(pgno, 1);
+      }
+    }
+    strayPages = stray.next(1) == 0 ? null : stray;
+  }
+
+  /** Whether only a snapshot brings the file to the database's position. */
+  boolean hasStrayPages() {
+    return strayPages != null;
+  }
+
+  /** The whole database has been replaced. */
+  void forgetStrayPages() {
+    strayPages = null;
+  }
+
+  /**
+   * On a node that is primary now: what they hold becomes a transaction, as after any rollback, or
+   * part of one that has begun already.
+   */
+  void recordStrayPages() throws IOException {
+    lock.lock();
+    try {
+      BackingFile file = files.get(FileKind.DATABASE);
+      if (strayPages != null && file != null) {
+        if (plain.areThere()) {
+          plain.include(strayPages);
+        } else if (isMidTransaction()) {
+          journal.dirty().putAll(strayPages);
+        } else {
+          recordFromFile(file, parseHeader(file), strayPages);
+        }
+      }
+      strayPages = null;
+    } finally {
+      lock.unlock();
+    }
+  }
+
   // ------------------------------------------------- changing
+
+  /**
+   * The end of a rollback journal. One that has nothing to undo may go on any node: so an
+   * application whose node has ceased to be the primary gets out of its transaction.
+   */
+  private void endJournal(Change change) throws ErrnoException {
+    lock.lock();
+    try {
+      if (!journal.dirty().isEmpty() || plain.areThere()) {
+        requireChangeable();
+      }
+      change.run();
+    } catch (IOException e) {
+      throw errnoOf(e);
+    } finally {
+      lock.unlock();
+    }
+  }
 
   @FunctionalInterface
   interface Change {
@@ -786,13 +1157,13 @@ public final class Database {
   private void change(boolean overwrites, Change change) throws ErrnoException {
     // Before any lock: a refused write must not wait for an apply that waits for the page this
     // write has locked.
-    store.requireWritable(name);
+    requireChangeable();
     if (overwrites) {
       stable.writeLock().lock();
     }
     lock.lock();
     try {
-      store.requireWritable(name);
+      requireChangeable();
       change.run();
     } catch (IOException e) {
       throw errnoOf(e);
@@ -804,6 +1175,25 @@ public final class Database {
     }
   }
 
+  /** Whether applications on this node may begin transactions. */
+  public boolean isWritable() {
+    return access.isOpen();
+  }
+
+  /**
+   * @throws ErrnoException EROFS if applications on this node may not begin transactions
+   */
+  public void requireWritable() throws ErrnoException {
+    access.require();
+  }
+
+  /** A transaction that has begun may be rolled back, whatever has become of the halt lock. */
+  private void requireChangeable() throws ErrnoException {
+    if (!(access.session() != null && journal.isActive())) {
+      access.require();
+    }
+  }
+
   private ErrnoException errnoOf(IOException e) {
     if (e instanceof ErrnoException errno) {
       return errno;
@@ -812,7 +1202,19 @@ public final class Database {
     return new ErrnoException(Errno.EIO, name + ": " + e.getMessage());
   }
 
+  /** Leaves everything on disk, so that the next start has nothing to recover. */
   void close() {
+    try {
+      bases.advance(true);
+    } catch (IOException e) {
+      logger.error("{}: not closed in order: {}", name, e.getMessage());
+    }
+    abandon();
+  }
+
+  /** Closes it as it is. */
+  void abandon() {
+    bases.close();
     log.close();
     files.close();
   }

@@ -1,5 +1,6 @@
 package io.litefs.store;
 
+import io.litefs.ltx.Pos;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import io.litefs.sqlite.DatabaseHeader;
@@ -46,13 +47,14 @@ final class Importer {
       }
     }
     boolean isNew = store.find(name) == null;
-    Database database = store.findOrCreate(name);
+    Pos end = isNew ? store.quarantine().end(name) : Pos.ZERO;
+    Database database = store.findOrReplace(name);
     Path temporary = Files.createTempFile(database.files().dir(), "import-", ".tmp");
     try {
       Files.copy(in, temporary, StandardCopyOption.REPLACE_EXISTING);
       try (PosixFile source = PosixFile.open(temporary, PosixFile.O_RDWR, 0)) {
         DatabaseHeader header = requireComplete(name, source);
-        replace(database, temporary, source, header);
+        replace(database, temporary, source, header, end);
       }
     } finally {
       Files.deleteIfExists(temporary);
@@ -78,10 +80,14 @@ final class Importer {
     }
   }
 
-  private void replace(Database database, Path temporary, PosixFile source, DatabaseHeader header)
+  private void replace(
+      Database database, Path temporary, PosixFile source, DatabaseHeader header, Pos end)
       throws IOException {
     DatabaseLocks locks =
-        new DatabaseLocks(store.keepers(), store.mountPoint().resolve(database.name()));
+        new DatabaseLocks(
+            store.keepers(),
+            store.mountPoint().resolve(database.name()),
+            nanos -> store.observer().waitedForLocks(nanos));
     boolean wal = database.isWal();
     boolean existed = database.file(FileKind.DATABASE) != null;
     try {
@@ -94,7 +100,7 @@ final class Importer {
                 + holder
                 + " has been using it for 10 s; try again");
       }
-      write(database, temporary, source, header);
+      write(database, temporary, source, header, end);
       if (existed) {
         tellKernel(database, wal);
       } else {
@@ -105,7 +111,11 @@ final class Importer {
     }
   }
 
-  private void write(Database database, Path temporary, PosixFile source, DatabaseHeader header)
+  /**
+   * @param end where the database's history ended that this one replaces and that is not here
+   */
+  private void write(
+      Database database, Path temporary, PosixFile source, DatabaseHeader header, Pos end)
       throws IOException {
     int pageSize = header.pageSize();
     long pageCount = header.pageCount(source.size());
@@ -121,18 +131,15 @@ final class Importer {
         makeDistinct(source, header, pageCount, currentHeader(database));
       }
       ByteBuffer page = ByteBuffer.allocateDirect(pageSize);
-      PageTable all = new PageTable();
-      for (long pgno = 1; pgno <= pageCount; pgno++) {
-        all.put(pgno, 1);
-      }
+      DatabaseState before = database.state();
       TransactionRecorder.Recorded recorded =
           database
               .recorder()
               .record(
-                  database.state(),
+                  before.equals(DatabaseState.NONE) ? new DatabaseState(end, 0, 0) : before,
                   pageSize,
                   pageCount,
-                  all,
+                  PageTable.range(pageCount),
                   pgno -> {
                     page.clear();
                     source.preadFully(page, (pgno - 1) * pageSize);
@@ -142,10 +149,13 @@ final class Importer {
       if (recorded == null) {
         return;
       }
+      // The log gets only what differs from the content before: the rest must be on disk.
+      source.fsync();
       recorded.append();
       database.files().replaceDatabase(temporary);
       database.emptyWal();
       database.accept(recorded, header.isWal());
+      database.access().awaitReplicas(); // The database before is gone, so it cannot be taken back.
     } finally {
       database.lock.unlock();
       database.stable.writeLock().unlock();

@@ -24,6 +24,7 @@ final class JournalCapture {
   /** Pages written to the database under this journal, in units of the journal's page size. */
   private final PageTable dirty = new PageTable();
 
+  private long dirtyBytes;
   private boolean databaseSynced;
 
   /**
@@ -42,6 +43,11 @@ final class JournalCapture {
 
   PageTable dirty() {
     return dirty;
+  }
+
+  /** Bytes of the pages that were written to under this journal. */
+  long dirtyBytes() {
+    return dirtyBytes;
   }
 
   /** Whether a write of {@code from} at {@code offset} would invalidate an active journal. */
@@ -81,7 +87,18 @@ final class JournalCapture {
     journal.file().preadMost(buffer.clear(), 0);
   }
 
+  /** Bytes of the pages in the range that were not written to under this journal yet. */
+  long newlyDirtyBytes(long offset, int length) {
+    int pageSize = pageSize();
+    long bytes = 0;
+    for (long pgno = offset / pageSize + 1; pgno <= (offset + length - 1) / pageSize + 1; pgno++) {
+      bytes += dirty.get(pgno) == 0 ? pageSize : 0;
+    }
+    return bytes;
+  }
+
   void markDirty(long offset, int length) {
+    dirtyBytes += newlyDirtyBytes(offset, length);
     mark(dirty, offset, length, pageSize());
     databaseSynced = false;
   }
@@ -100,6 +117,7 @@ final class JournalCapture {
 
   void transactionEnded() {
     dirty.clear();
+    dirtyBytes = 0;
     databaseSynced = false;
   }
 

@@ -20,12 +20,13 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayDeque;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.concurrent.Executor;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -35,9 +36,10 @@ import org.slf4j.LoggerFactory;
  *
  * <p>A transaction is in the log once its file is complete under its final name; a file that a
  * crash tore is recognised by its trailer and removed when the log is opened. It is durable once
- * {@link #sync} has returned. Files of one transaction each are found by computing their names, so
- * that the log costs no memory per transaction; only files that span several (snapshots) are
- * remembered.
+ * {@link #sync} has returned: small files by a copy in a {@link SyncSegment}, from which they are
+ * restored when the log is opened, others by a sync of the file. Files of one transaction each are
+ * found by computing their names, so that the log costs no memory per transaction; only files that
+ * span several (snapshots) are remembered.
  *
  * <p>{@link #begin}, {@link #append} and {@link #adopt} are called by the one writer of the
  * database, all others by any thread.
@@ -47,13 +49,13 @@ final class LtxLog {
   private static final Logger log = LoggerFactory.getLogger(LtxLog.class);
   private static final int MODE = 0644;
 
-  /**
-   * Past this many unsynced files, one syncfs(2) of the filesystem is cheaper than a sync of each.
-   */
-  private static final int MAX_UNSYNCED_OPEN = 16;
+  /** Files at the end of which some may not have been synced: more than come between two syncs. */
+  private static final int MAX_UNSYNCED = 256;
 
   private final Path dir;
   private final boolean syncAlways;
+
+  private final LogSync unsynced;
 
   /** Files that span several transactions, by min TXID. Guarded by this. */
   private final TreeMap<Long, Long> spans = new TreeMap<>();
@@ -64,28 +66,33 @@ final class LtxLog {
   /** TXID after the last file. Guarded by this. */
   private long last;
 
-  private long fileCount;
-  private long byteCount;
+  /** Written under this; read without it, so that who looks on holds up no commit. */
+  private volatile long fileCount;
 
-  private final Object syncLock = new Object();
+  /** As {@link #fileCount}. */
+  private volatile long byteCount;
 
-  /** Guarded by itself. */
-  private final ArrayDeque<PosixFile> unsynced = new ArrayDeque<>();
+  /** As {@link #fileCount}. */
+  private volatile long appendedBytes;
 
-  private boolean unsyncedOverflow;
+  private boolean torn;
 
-  private LtxLog(Path dir, boolean syncAlways) {
+  private LtxLog(Path dir, boolean syncAlways, LogSync unsynced) {
     this.dir = dir;
     this.syncAlways = syncAlways;
+    this.unsynced = unsynced;
   }
 
   /**
-   * Opens the log of a database, made if it does not exist. Incomplete files at its end are
-   * removed, leftovers of receiving too.
+   * Opens the log of a database, made if it does not exist. Files that a power cut took are
+   * restored from the segment; incomplete files at its end are removed, leftovers of receiving too.
+   *
+   * @param dir the directory of the LTX files; the segment lies beside it
+   * @param background runs what may take long
    */
-  static LtxLog open(Path dir, boolean syncAlways) throws IOException {
+  static LtxLog open(Path dir, boolean syncAlways, Executor background) throws IOException {
     Files.createDirectories(dir);
-    LtxLog ltxLog = new LtxLog(dir, syncAlways);
+    LtxLog ltxLog = new LtxLog(dir, syncAlways, LogSync.open(dir, background));
     ltxLog.scan();
     return ltxLog;
   }
@@ -114,7 +121,11 @@ final class LtxLog {
       }
       log.warn("removed the torn end of the log: {}: {}", file, damage.get());
       discard(file);
+      torn = true;
       found.remove(entry.getKey());
+    }
+    if (torn) {
+      removeWhatFollowsDamage(found);
     }
     if (found.isEmpty()) {
       return;
@@ -133,6 +144,29 @@ final class LtxLog {
     }
   }
 
+  /**
+   * A power cut takes what was not synced in any order: a file may be torn and the next one whole.
+   * Since a sync is one of all files, what follows a torn one was promised to nobody.
+   */
+  private void removeWhatFollowsDamage(TreeMap<Long, Long> found) throws IOException {
+    Long damaged = null;
+    int left = MAX_UNSYNCED;
+    for (Map.Entry<Long, Long> entry : found.descendingMap().entrySet()) {
+      if (left-- == 0) {
+        break;
+      }
+      if (damageOf(path(entry.getKey(), entry.getValue())).isPresent()) {
+        damaged = entry.getKey();
+      }
+    }
+    while (damaged != null && !found.isEmpty() && found.lastKey() >= damaged) {
+      Map.Entry<Long, Long> entry = found.pollLastEntry();
+      Path file = path(entry.getKey(), entry.getValue());
+      log.warn("removed what follows a torn file of the log, or is it: {}", file);
+      discard(file);
+    }
+  }
+
   /** Verifies a file whole; empty if it is sound. */
   private static Optional<String> damageOf(Path file) throws IOException {
     try (FileChannel in = FileChannel.open(file);
@@ -145,6 +179,11 @@ final class LtxLog {
     } catch (io.litefs.ltx.LtxException e) {
       return Optional.of(e.getMessage());
     }
+  }
+
+  /** Whether its last file was incomplete when it was opened. */
+  boolean wasTorn() {
+    return torn;
   }
 
   /** The position after the last file, {@link Pos#ZERO} if there is none. */
@@ -214,6 +253,11 @@ final class LtxLog {
 
   /** The paths of all files in order, for recovery. */
   List<Path> files() {
+    return files(0);
+  }
+
+  /** The paths of the files that end beyond {@code after}, in order. */
+  List<Path> files(long after) {
     List<Path> files = new ArrayList<>();
     long from;
     long to;
@@ -226,7 +270,9 @@ final class LtxLog {
       synchronized (this) {
         max = spans.getOrDefault(txid, txid);
       }
-      files.add(path(txid, max));
+      if (max > after) {
+        files.add(path(txid, max));
+      }
       txid = max + 1;
     }
     return files;
@@ -236,11 +282,11 @@ final class LtxLog {
     return dir.resolve("incoming.tmp");
   }
 
-  synchronized long fileCount() {
+  long fileCount() {
     return fileCount;
   }
 
-  synchronized long byteCount() {
+  long byteCount() {
     return byteCount;
   }
 
@@ -275,6 +321,15 @@ final class LtxLog {
       }
     }
 
+    /** Bytes so far. */
+    long bytes() {
+      return written;
+    }
+
+    Path location() {
+      return path;
+    }
+
     void page(long pgno, ByteBuffer page) throws IOException {
       encoder.page(pgno, page);
     }
@@ -289,11 +344,14 @@ final class LtxLog {
      * this returns.
      */
     void append() throws IOException {
+      unsynced.add(file);
       if (syncAlways) {
-        file.fdatasync();
-        file.close();
-      } else {
-        addUnsynced(file);
+        try {
+          sync();
+        } catch (ErrnoException e) {
+          unsynced.forget(file);
+          throw e;
+        }
       }
       appended(header.minTxid().value(), header.maxTxid().value(), written);
     }
@@ -328,7 +386,7 @@ final class LtxLog {
   }
 
   /** Takes back the file that was appended last. Its position must not have been published. */
-  void revokeLast(Writer writer) {
+  void revokeLast(Writer writer) throws ErrnoException {
     synchronized (this) {
       last = writer.header.minTxid().value() - 1;
       if (first > last) {
@@ -338,8 +396,8 @@ final class LtxLog {
       fileCount--;
       byteCount -= writer.written;
     }
-    synchronized (unsynced) {
-      unsynced.remove(writer.file);
+    if (!unsynced.forget(writer.file)) {
+      unsynced.discardSegment(); // it may have the file already
     }
     writer.abort();
   }
@@ -348,18 +406,23 @@ final class LtxLog {
   void adopt(Path temporary, LtxHeader header) throws IOException {
     Path target = path(header.minTxid().value(), header.maxTxid().value());
     long size = Files.size(temporary);
-    if (syncAlways) {
+    if (header.isSnapshot()) {
+      // It is on disk before what it replaces goes.
       try (PosixFile file = PosixFile.open(temporary, PosixFile.O_RDWR, MODE)) {
         file.fdatasync();
       }
+      unsynced.discardSegment();
     }
     Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
-    if (!syncAlways) {
-      addUnsynced(PosixFile.open(target, PosixFile.O_RDWR, MODE));
-    }
     if (header.isSnapshot()) {
+      PosixFile.syncDirectory(dir);
       synchronized (this) {
         dropBefore(header.minTxid().value(), header.maxTxid().value());
+      }
+    } else {
+      unsynced.add(PosixFile.open(target, PosixFile.O_RDWR, MODE));
+      if (syncAlways) {
+        sync();
       }
     }
     appended(header.minTxid().value(), header.maxTxid().value(), size);
@@ -375,6 +438,7 @@ final class LtxLog {
     }
     fileCount++;
     byteCount += size;
+    appendedBytes += size;
   }
 
   /** A snapshot replaces all that was there: removes every other file. Caller holds this. */
@@ -393,55 +457,75 @@ final class LtxLog {
     byteCount = 0;
   }
 
-  private void addUnsynced(PosixFile file) {
-    synchronized (unsynced) {
-      if (unsynced.size() < MAX_UNSYNCED_OPEN) {
-        unsynced.add(file);
-        return;
-      }
-      unsyncedOverflow = true;
-    }
-    file.close();
-  }
-
   /** Makes every transaction that is in the log durable. Any thread. */
   void sync() throws ErrnoException {
-    synchronized (syncLock) {
-      boolean all;
-      List<PosixFile> files;
-      synchronized (unsynced) {
-        all = unsyncedOverflow;
-        files = new ArrayList<>(unsynced);
-        unsynced.clear();
-        unsyncedOverflow = false;
-      }
-      try {
-        if (all) {
-          files.get(0).syncfs();
-        } else {
-          for (PosixFile file : files) {
-            file.fdatasync();
-          }
-        }
-      } finally {
-        files.forEach(PosixFile::close);
-      }
-    }
+    unsynced.sync();
   }
 
   boolean hasUnsynced() {
-    synchronized (unsynced) {
-      return !unsynced.isEmpty();
+    return unsynced.areThere();
+  }
+
+  /** Bytes that were appended since the log was opened. */
+  long appendedBytes() {
+    return appendedBytes;
+  }
+
+  /**
+   * Moves the files that end beyond {@code after} and at or before {@code upTo} to another
+   * directory; they are either the log's first or its last ones. For recovery.
+   */
+  void setAside(long after, long upTo, Path to) throws IOException {
+    Files.createDirectories(to);
+    for (Path file : files(after)) {
+      LtxFileName name = LtxFileName.parse(file.getFileName().toString()).orElseThrow();
+      if (name.max().value() > upTo) {
+        break;
+      }
+      synchronized (this) {
+        byteCount -= Files.size(file);
+        fileCount--;
+        spans.remove(name.min().value());
+        if (name.min().value() == first) {
+          first = name.max().value() + 1;
+        } else {
+          last = Math.min(last, name.min().value() - 1);
+        }
+      }
+      Files.move(file, to.resolve(file.getFileName()), StandardCopyOption.REPLACE_EXISTING);
     }
+    PosixFile.syncDirectory(dir);
+  }
+
+  /** The last TXID of the first file that is not part of an unbroken chain of them. */
+  long gapEnd(LogTail chain) {
+    List<LogTail.Entry> entries = chain.entries();
+    long before = entries.isEmpty() ? 0 : entries.get(entries.size() - 1).pos().txid().value();
+    Path broken = files(before).get(0);
+    return LtxFileName.parse(broken.getFileName().toString()).orElseThrow().max().value();
+  }
+
+  /** Whether a file that is neither the last one nor younger than the cutoff is still there. */
+  boolean holdsOlderThan(long cutoffMillis) throws IOException {
+    Path file;
+    synchronized (this) {
+      long max = spans.getOrDefault(first, first);
+      if (first == 0 || max >= last) {
+        return false;
+      }
+      file = path(first, max);
+    }
+    return Files.exists(file) && Files.getLastModifiedTime(file).toMillis() < cutoffMillis;
   }
 
   /**
    * Removes files whose last change is before {@code cutoffMillis}, oldest first; the last file
    * stays, since it holds the position.
    *
+   * @param baseTxid what recovery would play over the database file begins after it and stays
    * @return how many were removed
    */
-  int removeOlderThan(long cutoffMillis) throws IOException {
+  int removeOlderThan(long cutoffMillis, long baseTxid) throws IOException {
     int removed = 0;
     while (true) {
       Path file;
@@ -451,7 +535,7 @@ final class LtxLog {
           return removed;
         }
         long max = spans.getOrDefault(first, first);
-        if (max >= last) {
+        if (max >= last || max > baseTxid) {
           return removed;
         }
         file = path(first, max);
@@ -479,19 +563,81 @@ final class LtxLog {
     }
   }
 
+  /**
+   * Removes the oldest files until all together take no more than {@code maxBytes}; the last file
+   * stays. One that is being sent stays readable for who has it open.
+   *
+   * @param baseTxid what recovery would play over the database file begins after it and stays
+   * @return how many were removed
+   */
+  int removeBeyond(long maxBytes, long baseTxid) throws IOException {
+    int removed = 0;
+    while (true) {
+      Path file;
+      synchronized (this) {
+        long max = spans.getOrDefault(first, first);
+        if (first == 0 || max >= last || max > baseTxid || byteCount <= maxBytes) {
+          return removed;
+        }
+        file = path(first, max);
+        long size = Files.exists(file) ? Files.size(file) : 0;
+        spans.remove(first);
+        first = max + 1;
+        fileCount--;
+        byteCount -= size;
+      }
+      Files.deleteIfExists(file);
+      removed++;
+    }
+  }
+
   private void discard(Path file) throws IOException {
     byteCount -= Files.size(file);
     fileCount--;
     Files.delete(file);
   }
 
+  /**
+   * What lies between two TXIDs of the log, from the files' directory entries. Takes no lock.
+   *
+   * @param after what a replica has; less than {@code upTo}
+   */
+  Behind behind(long after, long upTo) {
+    long transactions = upTo - after;
+    long looked = Math.min(transactions, Behind.EXACT);
+    long found = 0;
+    long bytes = 0;
+    long since = 0;
+    for (long txid = after + 1; txid <= after + looked; txid++) {
+      try {
+        BasicFileAttributes file =
+            Files.readAttributes(path(txid, txid), BasicFileAttributes.class);
+        found++;
+        bytes += file.size();
+        if (txid == after + 1) {
+          since = file.lastModifiedTime().toMillis();
+        }
+      } catch (IOException e) {
+        continue; // removed, or part of a file that spans several
+      }
+    }
+    long all = found == 0 ? 0 : Math.round((double) bytes / found * transactions);
+    return new Behind(transactions, all, since);
+  }
+
   private Path path(long min, long max) {
+    return path(dir, min, max);
+  }
+
+  private static Path path(Path dir, long min, long max) {
     return dir.resolve(new LtxFileName(new Txid(min), new Txid(max)).toString());
   }
 
+  /** Leaves nothing but plain LTX files, all of them on disk. */
   void close() {
     try {
       sync();
+      unsynced.discardSegment();
     } catch (ErrnoException e) {
       log.error("cannot sync the log {}: {}", dir, e.getMessage());
     }

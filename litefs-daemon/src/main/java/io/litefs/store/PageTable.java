@@ -1,9 +1,9 @@
 package io.litefs.store;
 
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.ArrayDeque;
 import java.util.Arrays;
+import java.util.BitSet;
 
 /**
  * A sparse table from page number to a non-zero long, outside the Java heap: 8 bytes per page in
@@ -17,7 +17,7 @@ final class PageTable {
 
   private static final int CHUNK_BITS = 10;
   private static final int CHUNK_PAGES = 1 << CHUNK_BITS;
-  private static final int CHUNK_BYTES = CHUNK_PAGES * Long.BYTES;
+  static final int CHUNK_BYTES = CHUNK_PAGES * Long.BYTES;
   private static final int MAX_SPARE = 64;
   private static final ByteBuffer ZEROS = ByteBuffer.allocateDirect(CHUNK_BYTES);
 
@@ -28,6 +28,18 @@ final class PageTable {
   private int lowest = Integer.MAX_VALUE;
 
   private int highest = -1;
+
+  /** Chunks that were changed since {@link #takeChunk}. */
+  private final BitSet dirty = new BitSet();
+
+  /** A table in which the pages 1 to {@code count} have a value. */
+  static PageTable range(long count) {
+    PageTable range = new PageTable();
+    for (long pgno = 1; pgno <= count; pgno++) {
+      range.put(pgno, 1);
+    }
+    return range;
+  }
 
   /** The value of {@code pgno} (1 ... 2^32-2), or 0. */
   long get(long pgno) {
@@ -47,13 +59,14 @@ final class PageTable {
     if (chunk == null) {
       chunk = spare.poll();
       if (chunk == null) {
-        chunk = ByteBuffer.allocateDirect(CHUNK_BYTES).order(ByteOrder.nativeOrder());
+        chunk = ByteBuffer.allocateDirect(CHUNK_BYTES);
       }
       chunks[index] = chunk;
     }
     lowest = Math.min(lowest, index);
     highest = Math.max(highest, index);
     chunk.putLong(slot(pgno), value);
+    dirty.set(index);
   }
 
   /** The smallest page number at or above {@code from} that has a value, or 0. */
@@ -97,6 +110,7 @@ final class PageTable {
       for (int i = kept; i < CHUNK_PAGES; i++) {
         chunks[boundary].putLong(i * Long.BYTES, 0);
       }
+      dirty.set(boundary);
     }
   }
 
@@ -107,8 +121,57 @@ final class PageTable {
     }
   }
 
+  /** The first chunk at or above {@code from} that was changed since it was last taken; or -1. */
+  int nextDirty(int from) {
+    return dirty.nextSetBit(from);
+  }
+
+  /** Copies a chunk's {@link #CHUNK_BYTES} and counts it as unchanged. */
+  void takeChunk(int index, ByteBuffer into) {
+    into.put(chunks[index].duplicate().clear());
+    dirty.clear(index);
+  }
+
+  /** Takes every {@link #takeChunk} back: what was taken got nowhere. */
+  void markAllDirty() {
+    for (int index = Math.max(0, lowest); index <= highest; index++) {
+      if (chunks[index] != null) {
+        dirty.set(index);
+      }
+    }
+  }
+
+  /** Fills a chunk, which then counts as unchanged. */
+  void loadChunk(int index, ByteBuffer from) {
+    put((long) index << CHUNK_BITS, 0);
+    chunks[index].put(0, from, from.position(), CHUNK_BYTES);
+    dirty.clear(index);
+  }
+
+  /** How many chunks hold the pages 1 to {@code pageCount}. */
+  static int chunksOf(long pageCount) {
+    return (int) (pageCount >>> CHUNK_BITS) + 1;
+  }
+
+  /** Exclusive or of the values of pages 1 to {@code last}. */
+  long xor(long last) {
+    long sum = 0;
+    for (int index = Math.max(0, lowest); index <= highest; index++) {
+      ByteBuffer chunk = chunks[index];
+      long first = (long) index << CHUNK_BITS;
+      if (chunk != null && first <= last) {
+        int end = (int) Math.min(CHUNK_PAGES, last - first + 1) * Long.BYTES;
+        for (int at = 0; at < end; at += Long.BYTES) {
+          sum ^= chunk.getLong(at);
+        }
+      }
+    }
+    return sum;
+  }
+
   private void recycle(int index) {
     ByteBuffer chunk = chunks[index];
+    dirty.clear(index);
     if (chunk != null) {
       chunks[index] = null;
       if (spare.size() < MAX_SPARE) {

@@ -1,19 +1,14 @@
 package io.litefs.store;
 
-import io.litefs.ltx.Checksum;
+import io.litefs.ltx.LtxException;
 import io.litefs.ltx.LtxHeader;
-import io.litefs.ltx.PageSize;
 import io.litefs.ltx.Pos;
-import io.litefs.posix.ErrnoException;
+import io.litefs.posix.PosixFile;
 import io.litefs.sqlite.DatabaseHeader;
+import io.litefs.sqlite.Freelist;
 import io.litefs.sqlite.SqliteFormatException;
-import io.litefs.sqlite.Wal;
-import io.litefs.sqlite.WalChecksum;
-import io.litefs.sqlite.WalFrameHeader;
-import io.litefs.sqlite.WalHeader;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,32 +21,62 @@ import org.slf4j.LoggerFactory;
  * before the mount is there.
  *
  * <ol>
- *   <li>A hot journal is rolled back.
- *   <li>Committed transactions of the WAL are copied into the database file, one after the other.
- *       Where the database then has the position's checksum, it is what the log says; transactions
- *       beyond that are captured again.
- *   <li>If it never has, the log is played over it, which mends whatever a crash left unfinished;
- *       if even that does not lead to the position, the database is not served.
+ *   <li>What was being written with neither journal nor WAL is undone, a hot journal rolled back.
+ *   <li>From the {@link Base} on, the log is played over the database file: it has every page that
+ *       was changed since, so whatever state a crash left these pages in, they are right then. What
+ *       is played need not be read from the database, nor need anything else.
+ *   <li>Transactions that are whole in the WAL and not in the log (a power cut took the log's tail)
+ *       are captured again.
+ *   <li>Without a base, or if something does not fit, the database is read as a whole and its
+ *       checksum decides.
  * </ol>
  *
- * Afterwards there is neither journal nor WAL.
+ * Afterwards there is neither journal nor WAL, and everything is on disk.
  */
 final class Recovery {
 
   private static final Logger logger = LoggerFactory.getLogger(Recovery.class);
 
+  /** What is read in a fraction of a second is read at once after an unclean stop. */
+  private static final long READ_AT_START_BYTES = 256L << 20;
+
   private final Database database;
   private final DatabaseFiles files;
   private final LtxLog log;
+  private final BaseKeeper bases;
   private final ByteBuffer page = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
+
+  /** Whether a journal was rolled back. */
   private boolean rolledBack;
+
+  /**
+   * Whether there was one at all: pages that are free before a transaction may be overwritten
+   * before its journal is hot.
+   */
+  private boolean hadJournal;
+
+  /** Whether anything was written to the database file. */
+  private boolean changed;
+
+  /** What the files played so far lead to. */
+  private DatabaseState state;
+
+  private Base.WalEnd walEnd = Base.WalEnd.NONE;
+  private long timestampMillis;
+
+  /** Whether the WAL in hand is one that a file played so far, or the base, was captured from. */
+  private boolean walIsKnown;
 
   Recovery(Database database) {
     this.database = database;
     this.files = database.files();
     this.log = database.log();
+    this.bases = database.bases();
   }
 
+  /**
+   * @throws IOException if the database cannot be brought to its log's position
+   */
   void run() throws IOException {
     database.lock.lock();
     try {
@@ -67,58 +92,43 @@ final class Recovery {
     for (FileKind kind : FileKind.values()) {
       files.openIfPresent(kind);
     }
-    Pos pos = log.end();
-    if (pos.equals(Pos.ZERO)) {
+    if (log.end().equals(Pos.ZERO)) {
       recoverWithoutLog();
       return;
     }
-    LtxHeader last = lastHeader();
-    if (last.commit() == 0) {
-      database.removeFiles();
-      database.recovered(new DatabaseState(pos, last.pageSize(), 0), false, last.timestampMillis());
-      return;
-    }
-    if (files.get(FileKind.DATABASE) == null) {
-      files.create(FileKind.DATABASE);
-    }
+    undo();
     rollBackJournal();
-    DatabaseState state = new DatabaseState(pos, last.pageSize(), last.commit());
-    if (!foldWal(state, last.timestampMillis()) && !matches(state)) {
-      logger.warn(
-          "{}: the database file is not at position {}; playing the log over it",
-          database.name(),
-          pos);
-      playLog(state);
-      if (matches(state)) {
-        database.recovered(state, database.fileIsWal(), last.timestampMillis());
-      } else if (rolledBack) {
-        recordRolledBack(state, last.timestampMillis());
-      } else {
-        throw new StoreException(
-            "neither its file nor its log leads to position "
-                + pos
-                + "; restore it from another node or a backup");
-      }
-    } else if (database.state().equals(DatabaseState.NONE)) {
-      database.recovered(state, database.fileIsWal(), last.timestampMillis());
+    Base base = bases.read();
+    LogTail tail = usable(base) ? LogTail.after(base, log) : null;
+    if (tail != null && tail.gap() == null && !isDoubtful(base, tail) && playFromBase(base, tail)) {
+      finish(base);
+    } else {
+      recoverByReading(base);
+      finish(null);
     }
-    discard(FileKind.WAL);
-    discard(FileKind.SHM);
+  }
+
+  private boolean usable(Base base) throws IOException {
+    if (base == null) {
+      return false;
+    }
+    Pos end = log.end();
+    int order = base.state().pos().txid().compareTo(end.txid());
+    return order < 0 || order == 0 && base.state().pos().equals(end);
   }
 
   /**
-   * SQLite does not journal pages of the freelist: a rollback leaves other bytes in them than were
-   * there before. The database is sound, but not the one of its position; that it is, every page of
-   * it, becomes the next transaction.
+   * After a power cut that tore the log's end the database file may, with {@code synchronous=OFF},
+   * have pages of a transaction that the log no longer has. And somebody may have removed the WAL
+   * of a daemon that ended in order.
    */
-  private void recordRolledBack(DatabaseState state, long timestampMillis) throws IOException {
-    logger.info(
-        "{}: free pages changed in the rollback; recording the database anew", database.name());
-    BackingFile file = files.get(FileKind.DATABASE);
-    // With no page that counts as known, every page is part of the transaction.
-    database.recovered(
-        new DatabaseState(state.pos(), state.pageSize(), 0), database.fileIsWal(), timestampMillis);
-    database.recordUnlogged(file, header(file));
+  private boolean isDoubtful(Base base, LogTail tail) throws IOException {
+    boolean torn = log.wasTorn() && base.boot() != Base.currentBoot();
+    if (!torn && base.clean() && tail.entries().isEmpty() && base.wal().offset() > 0) {
+      WalRemains wal = WalRemains.of(files.get(FileKind.WAL));
+      return wal == null || !wal.is(base.wal());
+    }
+    return torn;
   }
 
   /** Copies that were under way when the daemon died. */
@@ -130,40 +140,16 @@ final class Recovery {
     }
   }
 
-  private LtxHeader lastHeader() throws IOException {
-    Path file = log.lastFile();
-    try (FileChannel in = LtxLog.openForReading(file)) {
-      return LtxLog.readHeader(in, file);
-    }
-  }
+  // ------------------------------------------------- what never ended
 
-  private void discard(FileKind kind) throws IOException {
-    if (files.get(kind) != null) {
-      files.get(FileKind.DATABASE).file().fsync();
-      files.remove(kind);
-    }
-  }
-
-  /**
-   * A database that has no log: one that was put here by hand, or whose first transaction never
-   * ended.
-   */
-  private void recoverWithoutLog() throws IOException {
+  private void undo() throws IOException {
     BackingFile file = files.get(FileKind.DATABASE);
-    if (file == null) {
-      return;
+    if (file != null && UndoPages.restoreLeftover(files.dir(), file.file())) {
+      logger.info("{}: undid a write without a journal that never ended", database.name());
+      file.file().fsync();
+      changed = true;
     }
-    rollBackJournal();
-    if (file.size() == 0) {
-      database.removeFiles();
-      return;
-    }
-    DatabaseHeader header = header(file);
-    database.recordUnlogged(file, header);
-    if (!foldWal(database.state(), 0)) {
-      discard(FileKind.WAL);
-    }
-    discard(FileKind.SHM);
+    UndoPages.forgetLeftover(files.dir());
   }
 
   private void rollBackJournal() throws IOException {
@@ -172,12 +158,397 @@ final class Recovery {
     if (journal == null || file == null) {
       return;
     }
+    hadJournal = true;
     if (HotJournal.rollBack(files.dir(), journal, file)) {
       logger.info("{}: rolled back a transaction that never ended", database.name());
       file.file().fsync();
       rolledBack = true;
+      changed = true;
     }
     files.remove(FileKind.JOURNAL);
+  }
+
+  // ------------------------------------------------- from a base
+
+  /**
+   * @return false if the pages' checksums do not make the one of the position: then what is on disk
+   *     is not what the base says
+   */
+  private boolean playFromBase(Base base, LogTail tail) throws IOException {
+    state = base.state();
+    bases.readTable(database.checksums(), state.pageCount());
+    WalRemains wal = WalRemains.of(files.get(FileKind.WAL));
+    if (wal != null && wal.is(base.wal())) {
+      if (wal.header().pageSize() != state.pageSize()
+          || fold(wal, base.wal().offset()) < base.wal().offset()) {
+        logger.warn("{}: the WAL is not whole up to position {}", database.name(), state.pos());
+        return false;
+      }
+      walIsKnown = true;
+    }
+    walEnd = base.wal();
+    try {
+      play(tail.entries(), tail.firstNeeded(state), wal);
+    } catch (LtxException e) {
+      logger.warn("{}: {}", database.name(), e.getMessage());
+      return false;
+    }
+    if (state.exists() && checksum() != state.pos().checksum().value()) {
+      logger.warn("{}: the page checksums on disk are damaged", database.name());
+      return false;
+    }
+    if (tail.entries().isEmpty()) {
+      timestampMillis = LogTail.entry(log.lastFile()).header().timestampMillis();
+    }
+    database.recovered(state, database.fileIsWal(), timestampMillis);
+    if (state.exists()) {
+      cut();
+      if (hadJournal) {
+        recordFreePages();
+      }
+      if (!base.clean() && !isWhole()) {
+        logger.warn(
+            "{}: pages of the file are not what position {} says; reading the whole log",
+            database.name(),
+            state.pos());
+        return false;
+      }
+      if (wal != null && !base.wal().applied()) {
+        captureAgain(wal);
+      }
+    }
+    return true;
+  }
+
+  /**
+   * Whether the file has the position's checksum. A large one is taken at its word: it is read in
+   * the background ({@link BackgroundVerification}).
+   */
+  private boolean isWhole() throws IOException {
+    BackingFile file = databaseFile();
+    int pageSize = state.pageSize();
+    if (state.pageCount() * pageSize > READ_AT_START_BYTES) {
+      return true;
+    }
+    database.rebuildChecksums(
+        pageSize, state.pageCount(), pgno -> database.readPage(file, pgno, pageSize));
+    return checksum() == state.pos().checksum().value();
+  }
+
+  /**
+   * Copies the transactions of the WAL that end at or before {@code end} into the database file;
+   * returns where the last of them does.
+   */
+  private long fold(WalRemains wal, long end) throws IOException {
+    BackingFile file = databaseFile();
+    changed = true;
+    return wal.forEachTransaction(0, end, transaction -> wal.copy(transaction, file));
+  }
+
+  /** Writes the pages of the log's files, with their checksums, into the database. */
+  private void play(List<LogTail.Entry> entries, int first, WalRemains wal) throws IOException {
+    PageTable pageChecksums = new PageTable();
+    PageTable checksums = database.checksums();
+    for (int i = 0; i < entries.size(); i++) {
+      LogTail.Entry entry = entries.get(i);
+      LtxHeader header = entry.header();
+      walEnd = entry.walEnd();
+      walIsKnown |= wal != null && wal.is(walEnd);
+      timestampMillis = header.timestampMillis();
+      if (i >= first) {
+        ReceivedTransaction transaction =
+            ReceivedTransaction.read(entry.file(), page, pageChecksums);
+        if (header.isSnapshot() || header.pageSize() != state.pageSize() || !state.exists()) {
+          checksums.clear();
+        }
+        checksums.putAll(pageChecksums);
+        checksums.truncate(header.commit());
+        if (header.commit() > 0) {
+          PosixFile file = databaseFile().file();
+          changed = true;
+          transaction.forEachPage(
+              page, (pgno, content) -> file.pwrite(content, (pgno - 1) * header.pageSize()));
+        }
+      }
+      state = new DatabaseState(entry.pos(), header.pageSize(), header.commit());
+    }
+  }
+
+  private BackingFile databaseFile() throws IOException {
+    BackingFile file = files.get(FileKind.DATABASE);
+    return file == null ? files.create(FileKind.DATABASE) : file;
+  }
+
+  private void cut() throws IOException {
+    BackingFile file = databaseFile();
+    long size = state.pageCount() * state.pageSize();
+    if (file.size() < size) {
+      throw new StoreException(
+          "its file has " + file.size() + " bytes, at position " + state.pos() + " it had " + size);
+    }
+    if (file.size() > size) {
+      file.file().truncate(size);
+      changed = true;
+    }
+  }
+
+  private long checksum() {
+    return database.checksumOfPages(state.pageCount());
+  }
+
+  /**
+   * SQLite does not journal what free pages hold: a rollback leaves other bytes in them than were
+   * there before. What they hold now becomes the next transaction, so that every node has the same.
+   */
+  private void recordFreePages() throws IOException {
+    BackingFile file = databaseFile();
+    PageTable changedPages = new PageTable();
+    PageTable checksums = database.checksums();
+    Freelist.forEachLeaf(
+        (into, offset) -> file.file().preadMost(into, offset),
+        state.pageSize(),
+        state.pageCount(),
+        pgno -> changedPages.put(pgno, 1));
+    record(
+        checksums,
+        state.pageCount(),
+        changedPages,
+        pgno -> database.readPage(file, pgno, state.pageSize()),
+        TransactionRecorder.WalRange.NONE,
+        "free pages that a rollback left changed");
+  }
+
+  // ------------------------------------------------- the WAL beyond the log
+
+  /** Records what the WAL has and the log has not, and copies it into the database file. */
+  private void captureAgain(WalRemains wal) throws IOException {
+    if (wal.header().pageSize() != state.pageSize()) {
+      return;
+    }
+    long from;
+    if (wal.is(walEnd)) {
+      from = walEnd.offset();
+    } else if (walIsKnown) {
+      return; // An older WAL, all of which is in the log.
+    } else {
+      from = 0;
+    }
+    BackingFile file = databaseFile();
+    wal.forEachTransaction(
+        from,
+        Long.MAX_VALUE,
+        transaction -> {
+          PageTable frames = transaction.frames();
+          record(
+              database.checksums(),
+              transaction.commit(),
+              frames,
+              pgno -> {
+                long frame = frames.get(pgno);
+                return frame == 0
+                    ? database.readPage(file, pgno, wal.header().pageSize())
+                    : wal.page(frame);
+              },
+              new TransactionRecorder.WalRange(
+                  transaction.start(),
+                  transaction.end() - transaction.start(),
+                  wal.header().salt1(),
+                  wal.header().salt2()),
+              "what the WAL has beyond the log");
+          wal.copy(transaction, file);
+          changed = true;
+        });
+  }
+
+  private void record(
+      PageTable checksums,
+      long pageCount,
+      PageTable touched,
+      TransactionRecorder.PageSource source,
+      TransactionRecorder.WalRange range,
+      String what)
+      throws IOException {
+    TransactionRecorder.Recorded recorded =
+        database
+            .recorder()
+            .record(database.state(), database.pageSize(), pageCount, touched, source, range);
+    if (recorded != null) {
+      recorded.append();
+      database.accept(recorded, database.fileIsWal());
+      state = database.state();
+      logger.info("{}: recorded transaction {}: {}", database.name(), state.pos().txid(), what);
+    }
+  }
+
+  // ------------------------------------------------- by reading everything
+
+  /**
+   * There is no base, or it does not lead to the log's end: the database is read as a whole. First
+   * as it is; if that is not the log's last position, with the log played over it, up to a gap if
+   * the log has one.
+   *
+   * @param base what there is, for what it says of the WAL; may be null
+   */
+  private void recoverByReading(Base base) throws IOException {
+    boolean applied = base != null && base.wal().applied();
+    LogTail.Entry last = LogTail.entry(log.lastFile());
+    if (last.header().commit() == 0) {
+      state = new DatabaseState(last.pos(), last.header().pageSize(), 0);
+      database.checksums().clear();
+      database.recovered(state, false, last.header().timestampMillis());
+      return;
+    }
+    WalRemains wal = WalRemains.of(files.get(FileKind.WAL));
+    if (wal != null && wal.header().pageSize() != last.header().pageSize()) {
+      wal = null;
+    }
+    LogTail tail = LogTail.after(null, log);
+    if (isAt(last, wal, applied)) {
+      if (tail.gap() != null) {
+        setLogAside(0, log.gapEnd(tail), tail.gap());
+      }
+      return;
+    }
+    if (tail.gap() != null && !tail.entries().isEmpty()) {
+      last = tail.entries().get(tail.entries().size() - 1);
+      setLogAside(last.pos().txid().value(), Long.MAX_VALUE, tail.gap());
+    }
+    if (!tail.entries().isEmpty()) {
+      Base.WalEnd end = last.walEnd();
+      if (wal != null && (applied || wal.is(end))) {
+        fold(wal, applied ? Long.MAX_VALUE : end.offset());
+      }
+      playAll(tail);
+      // The file alone decides now. A power cut may have left only the beginning of the WAL, with
+      // older versions of pages that the log has just written.
+      walIsKnown = wal != null && (applied || wal.is(end));
+      walEnd = applied ? Base.WalEnd.NONE : end;
+      if (isAt(last, wal, 0)) {
+        return;
+      }
+      if (rolledBack) {
+        recordAsItIs();
+        return;
+      }
+    }
+    throw new StoreException(
+        "neither its file nor its log leads to position %s; restore it from another node or a backup"
+            .formatted(last.pos()));
+  }
+
+  /**
+   * Whether the database, with or without what a WAL has that the log does not tell of, is at the
+   * position after {@code last}; then that is its state, and what the WAL has beyond is captured.
+   */
+  private boolean isAt(LogTail.Entry last, WalRemains wal, boolean applied) throws IOException {
+    if (wal == null) {
+      return isAt(last, null, 0);
+    }
+    if (applied || wal.is(last.walEnd())) {
+      walIsKnown = true;
+      walEnd = applied ? Base.WalEnd.NONE : last.walEnd();
+      return isAt(last, wal, applied ? Long.MAX_VALUE : walEnd.offset());
+    }
+    walEnd = Base.WalEnd.NONE;
+    walIsKnown = false; // all of it came after the log's end
+    if (isAt(last, wal, 0)) {
+      return true;
+    }
+    walIsKnown = true; // all of it came before
+    return isAt(last, wal, Long.MAX_VALUE);
+  }
+
+  private boolean isAt(LogTail.Entry last, WalRemains wal, long walOffset) throws IOException {
+    LtxHeader header = last.header();
+    BackingFile file = files.get(FileKind.DATABASE);
+    PageTable frames = new PageTable();
+    if (wal != null) {
+      wal.forEachTransaction(0, walOffset, transaction -> frames.putAll(transaction.frames()));
+    }
+    if (file == null) {
+      return false;
+    }
+    database.rebuildChecksums(
+        header.pageSize(),
+        header.commit(),
+        pgno -> {
+          long frame = frames.get(pgno);
+          return frame == 0 ? database.readPage(file, pgno, header.pageSize()) : wal.page(frame);
+        });
+    if (database.checksumOfPages(header.commit()) != last.pos().checksum().value()) {
+      return false;
+    }
+    if (wal != null) {
+      fold(wal, walOffset);
+    }
+    state = new DatabaseState(last.pos(), header.pageSize(), header.commit());
+    cut();
+    database.recovered(state, database.fileIsWal(), header.timestampMillis());
+    if (wal != null) {
+      captureAgain(wal);
+    }
+    return true;
+  }
+
+  private void playAll(LogTail tail) throws IOException {
+    LtxHeader first = tail.entries().get(0).header();
+    // Neither empty nor of another page size: the first file may have only some of the pages.
+    state = new DatabaseState(Pos.ZERO, first.pageSize(), Math.max(1, first.commit()));
+    play(tail.entries(), tail.firstNeeded(state), null);
+    if (databaseFile().size() > state.pageCount() * state.pageSize()) {
+      databaseFile().file().truncate(state.pageCount() * state.pageSize());
+    }
+  }
+
+  /** Takes the files that end beyond one TXID and at or before another out of the log. */
+  private void setLogAside(long after, long upTo, String why) throws IOException {
+    Path aside = files.dir().resolve("ltx-aside-" + System.currentTimeMillis());
+    logger.error(
+        "{}: the log has a gap: {}; the files that this makes useless are kept in {}",
+        database.name(),
+        why,
+        aside);
+    log.setAside(after, upTo, aside);
+  }
+
+  /** After a rollback free pages differ, and there is nothing to tell which: all are recorded. */
+  private void recordAsItIs() throws IOException {
+    logger.info(
+        "{}: free pages changed in the rollback; recording the database anew", database.name());
+    BackingFile file = databaseFile();
+    // With no page that counts as known, every page is part of the transaction.
+    database.recovered(
+        new DatabaseState(state.pos(), state.pageSize(), 0), database.fileIsWal(), timestampMillis);
+    database.recordUnlogged(file, header(file));
+    state = database.state();
+  }
+
+  /**
+   * A database that has no log: one that was put here by hand, or whose first transaction never
+   * ended.
+   */
+  private void recoverWithoutLog() throws IOException {
+    BackingFile file = files.get(FileKind.DATABASE);
+    UndoPages.forgetLeftover(files.dir());
+    if (file == null) {
+      return;
+    }
+    rollBackJournal();
+    WalRemains wal = WalRemains.of(files.get(FileKind.WAL));
+    if (wal != null) {
+      fold(wal, Long.MAX_VALUE);
+    }
+    if (file.size() == 0) {
+      database.removeFiles();
+      return;
+    }
+    logger.info(
+        "{}: has no log; its {} MB are read and become the first transaction",
+        database.name(),
+        file.size() >> 20);
+    database.recordUnlogged(file, header(file));
+    state = database.state();
+    finish(null);
   }
 
   private DatabaseHeader header(BackingFile file) throws IOException {
@@ -190,172 +561,26 @@ final class Recovery {
     }
   }
 
-  // ------------------------------------------------------------ WAL
+  // ------------------------------------------------- the end
 
   /**
-   * Copies the committed transactions of the WAL into the database file, and records those that the
-   * log does not have.
-   *
-   * @return whether the database is at the log's position, or beyond it by transactions that are in
-   *     the log now
+   * Everything is in the database file now. The order matters: the WAL goes when the file is on
+   * disk, and the new base, which tells of no WAL, comes when it is gone.
    */
-  private boolean foldWal(DatabaseState state, long timestampMillis) throws IOException {
-    BackingFile wal = files.get(FileKind.WAL);
-    if (wal == null || wal.size() < Wal.HEADER_SIZE) {
-      return false;
-    }
-    ByteBuffer beginning = ByteBuffer.allocateDirect(Wal.HEADER_SIZE);
-    wal.file().preadMost(beginning, 0);
-    WalHeader walHeader;
-    try {
-      walHeader = WalHeader.parse(beginning.flip());
-    } catch (SqliteFormatException e) {
-      logger.info("{}: the WAL is not valid: {}", database.name(), e.getMessage());
-      return false;
-    }
-    BackingFile file = files.get(FileKind.DATABASE);
-    int pageSize = walHeader.pageSize();
-    if (pageSize != state.pageSize()) {
-      return false;
-    }
-    // Page checksums as the file is; then each transaction changes its pages only.
-    long pageCount = file.size() / pageSize;
-    database.rebuildChecksums(pageSize, pageCount, pgno -> database.readPage(file, pgno, pageSize));
-    boolean found =
-        database.checksumOfPages(state.pageCount()) == state.pos().checksum().value()
-            && pageCount >= state.pageCount();
-    if (found) {
-      found(state, timestampMillis);
-    }
-    PageTable frames = new PageTable();
-    WalChecksum checksum = walHeader.checksum();
-    long transactionStart = Wal.HEADER_SIZE;
-    int frameBytes = Wal.FRAME_HEADER_SIZE + pageSize;
-    ByteBuffer frame = ByteBuffer.allocateDirect(frameBytes);
-    long size = wal.size();
-    for (long at = Wal.HEADER_SIZE; at + frameBytes <= size; at += frameBytes) {
-      wal.file().preadFully(frame.clear(), at);
-      WalFrameHeader head = WalFrameHeader.parse(frame.flip());
-      checksum = head.next(walHeader, checksum, frame);
-      if (checksum == null) {
-        break;
+  private void finish(Base base) throws IOException {
+    if (!state.exists()) {
+      database.removeFiles();
+    } else {
+      boolean leftovers = files.get(FileKind.WAL) != null || files.get(FileKind.SHM) != null;
+      if (changed) {
+        databaseFile().file().fsync();
       }
-      frames.put(head.pgno(), at);
-      if (head.commit() == 0) {
-        continue;
-      }
-      if (found) {
-        recordAgain(wal, walHeader, frames, head.commit(), transactionStart, at + frameBytes);
-      }
-      copyFrames(wal, file, frames, pageSize, head.commit(), !found);
-      frames.clear();
-      transactionStart = at + frameBytes;
-      if (!found
-          && head.commit() == state.pageCount()
-          && database.checksumOfPages(state.pageCount()) == state.pos().checksum().value()) {
-        found = true;
-        found(state, timestampMillis);
+      files.remove(FileKind.WAL);
+      files.remove(FileKind.SHM);
+      if (leftovers || changed) {
+        PosixFile.syncDirectory(files.dir());
       }
     }
-    return found;
-  }
-
-  private void found(DatabaseState state, long timestampMillis) throws ErrnoException {
-    database.checksums().truncate(state.pageCount());
-    database.recovered(state, database.fileIsWal(), timestampMillis);
-  }
-
-  private void recordAgain(
-      BackingFile wal, WalHeader header, PageTable frames, long commit, long start, long end)
-      throws IOException {
-    BackingFile file = files.get(FileKind.DATABASE);
-    TransactionRecorder.Recorded recorded =
-        database
-            .recorder()
-            .record(
-                database.state(),
-                header.pageSize(),
-                commit,
-                frames,
-                pgno -> {
-                  long frame = frames.get(pgno);
-                  if (frame == 0) {
-                    return database.readPage(file, pgno, header.pageSize());
-                  }
-                  page.clear().limit(header.pageSize());
-                  wal.file().preadFully(page, frame + Wal.FRAME_HEADER_SIZE);
-                  return page.flip();
-                },
-                new TransactionRecorder.WalRange(
-                    start, end - start, header.salt1(), header.salt2()));
-    if (recorded != null) {
-      logger.info(
-          "{}: captured transaction {} from the WAL",
-          database.name(),
-          recorded.after().pos().txid());
-      recorded.append();
-      database.lock.lock();
-      try {
-        database.accept(recorded, true);
-      } finally {
-        database.lock.unlock();
-      }
-    }
-  }
-
-  private void copyFrames(
-      BackingFile wal, BackingFile file, PageTable frames, int pageSize, long commit, boolean sum)
-      throws IOException {
-    for (long pgno = frames.next(1); pgno != 0; pgno = frames.next(pgno + 1)) {
-      page.clear().limit(pageSize);
-      wal.file().preadFully(page, frames.get(pgno) + Wal.FRAME_HEADER_SIZE);
-      page.flip();
-      if (sum && pgno != new PageSize(pageSize).lockPage()) {
-        database.checksums().put(pgno, io.litefs.ltx.PageChecksum.of(pgno, page));
-      }
-      file.file().pwrite(page, (pgno - 1) * pageSize);
-    }
-    file.file().truncate(commit * pageSize);
-    if (sum) {
-      database.checksums().truncate(commit);
-    }
-  }
-
-  // ------------------------------------------------------------ log
-
-  private boolean matches(DatabaseState state) throws IOException {
-    BackingFile file = files.get(FileKind.DATABASE);
-    if (file.size() < state.pageCount() * state.pageSize()) {
-      return false;
-    }
-    database.rebuildChecksums(
-        state.pageSize(),
-        state.pageCount(),
-        pgno -> database.readPage(file, pgno, state.pageSize()));
-    if (!state.pos().checksum().equals(new Checksum(database.checksumOfPages(state.pageCount())))) {
-      return false;
-    }
-    if (file.size() > state.pageCount() * state.pageSize()) {
-      file.file().truncate(state.pageCount() * state.pageSize());
-    }
-    return true;
-  }
-
-  /** Writes the pages of every file of the log, oldest first. */
-  private void playLog(DatabaseState state) throws IOException {
-    BackingFile file = files.get(FileKind.DATABASE);
-    List<Path> transactions = log.files();
-    PageTable pageChecksums = new PageTable();
-    for (Path path : transactions) {
-      ReceivedTransaction transaction = ReceivedTransaction.read(path, page, pageChecksums);
-      int pageSize = transaction.header().pageSize();
-      if (pageSize != state.pageSize()) {
-        continue; // An older page size: a later file has every page in the new one.
-      }
-      transaction.forEachPage(
-          page, (pgno, content) -> file.file().pwrite(content, (pgno - 1) * pageSize));
-    }
-    file.file().truncate(state.pageCount() * state.pageSize());
-    file.file().fsync();
+    bases.recovered(base, !changed);
   }
 }

@@ -1,13 +1,18 @@
 package io.litefs.store;
 
+import io.litefs.fuse.LockHolder;
 import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.Pos;
+import io.litefs.replication.Acknowledger;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.concurrent.Executor;
+import java.util.concurrent.locks.ReentrantLock;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -22,12 +27,25 @@ final class ReplicaDatabase {
 
   private static final Logger logger = LoggerFactory.getLogger(ReplicaDatabase.class);
   private static final Duration PATIENCE = Duration.ofMillis(100);
+
+  /** How long new readers of a rollback-journal database are kept out at a time, at most. */
+  private static final Duration HOLD = Duration.ofMillis(500);
+
+  /** How long they are let in again in between. */
+  private static final Duration PAUSE = Duration.ofSeconds(1);
+
   private static final Duration REPORT_INTERVAL = Duration.ofSeconds(5);
 
   private final Database database;
   private final Applier applier;
+  private final Divergence divergence;
+  private final Store store;
   private final ByteBuffer buffer = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
   private final PageTable checksums = new PageTable();
+  private final Executor inBackground;
+
+  /** Held by whoever applies, or hands the database to applications and takes it back. */
+  private final ReentrantLock use = new ReentrantLock();
 
   /** Position of the end of the log. */
   private volatile Pos received;
@@ -37,43 +55,211 @@ final class ReplicaDatabase {
 
   private boolean closed;
 
+  /** Whether the primary must send the whole database, and has not yet. */
+  private volatile boolean needsSnapshot;
+
+  /** Whether the present stream was asked for it. */
+  private volatile boolean askedForSnapshot;
+
+  /** Whether applications of a former primary may still be at work. Guarded by this. */
+  private boolean toTakeOver;
+
   ReplicaDatabase(Store store, Database database) throws IOException {
     this.database = database;
     this.applier = new Applier(store, database);
+    this.inBackground = store::inBackground;
+    this.divergence = store.divergence();
+    this.store = store;
     this.received = database.log().end();
   }
 
-  /** What the next transaction must follow. */
+  /**
+   * What a stream that begins now is to send the continuation of; zero if it is to send a snapshot.
+   */
+  Pos ask() {
+    boolean snapshot = needsSnapshot;
+    askedForSnapshot = snapshot;
+    return snapshot ? Pos.ZERO : received();
+  }
+
+  /** Whether only another stream brings what this database needs. */
+  boolean needsAnotherStream() {
+    return needsSnapshot && !askedForSnapshot;
+  }
+
+  /** The end of what is in the log. */
   Pos received() {
-    return received;
+    if (database.access().session() == null) {
+      return received;
+    }
+    try {
+      return database.log().end(); // applications may have written
+    } catch (IOException e) {
+      logger.debug("cannot read the end of the log of {}", database.name(), e);
+      return database.pos();
+    }
   }
 
   /** Receives one LTX file and applies it, if applications allow. The stream's thread. */
-  void receive(InputStream in) throws IOException {
+  void receive(InputStream in, Acknowledger acknowledger) throws IOException {
     Path temporary = database.log().temporaryFile();
     ReceivedTransaction transaction;
-    boolean verified;
     try {
       transaction = ReceivedTransaction.receive(in, temporary, buffer, checksums);
-      requireFollows(transaction.header());
-      verified = isNext(transaction);
-      if (verified) {
-        applier.verify(transaction);
+      if (isMadeHere(transaction)) {
+        Files.delete(temporary);
+        divergence.agree(database.name());
+        acknowledgeMadeHere(acknowledger);
+        return;
       }
     } catch (IOException | RuntimeException e) {
       Files.deleteIfExists(temporary);
       throw e;
     }
+    use.lock();
+    try {
+      take(transaction, temporary, acknowledger);
+    } finally {
+      use.unlock();
+    }
+  }
+
+  /**
+   * Whether it comes back from the primary, to which this node has sent it under the halt lock. If
+   * something else comes, the lock is lost, and nothing can be committed here once this returns.
+   */
+  private boolean isMadeHere(ReceivedTransaction transaction) throws IOException {
+    HaltSession session = database.access().session();
+    if (session == null) {
+      return false;
+    }
+    if (session.isOurs(transaction.header().nodeId(), transaction.pos(), database.pos())) {
+      return true;
+    }
+    session.end("the primary has gone on to transaction " + transaction.header().maxTxid());
+    database.awaitCommit();
+    received = database.log().end();
+    return false;
+  }
+
+  private void take(ReceivedTransaction transaction, Path temporary, Acknowledger acknowledger)
+      throws IOException {
+    boolean verified;
+    try {
+      requireFollows(transaction.header());
+      verified = isNext(transaction);
+      if (verified) {
+        applier.verify(transaction);
+      }
+      if (transaction.header().isSnapshot()) {
+        divergence.beforeSnapshot(database, transaction);
+      }
+    } catch (IOException | RuntimeException e) {
+      Files.deleteIfExists(temporary);
+      throw e;
+    }
+    long ltxBytes = Files.size(temporary);
     database.log().adopt(temporary, transaction.header());
+    store.observer().received(ltxBytes);
     received = transaction.pos();
+    if (transaction.header().isSnapshot()) {
+      needsSnapshot = false;
+    }
+    divergence.agree(database.name());
+    acknowledge(acknowledger, transaction.pos());
     ReceivedTransaction adopted = transaction.at(database.log().lastFile());
-    if (!verified || !applier.apply(adopted, PATIENCE)) {
+    if (!verified || !apply(adopted, PATIENCE)) {
       startCatchingUp();
+    }
+  }
+
+  /** It may be in the log here only in a moment. */
+  private void acknowledgeMadeHere(Acknowledger acknowledger) {
+    inBackground.execute(
+        () -> {
+          database.awaitCommit();
+          try {
+            acknowledge(acknowledger, database.pos());
+          } catch (IOException e) {
+            logger.error("{}: cannot sync the log: {}", database.name(), e.getMessage());
+          }
+        });
+  }
+
+  /** Tells the primary that the transaction is in the log here, which is enough to have it. */
+  private void acknowledge(Acknowledger acknowledger, Pos pos) throws IOException {
+    if (acknowledger.wantsDurable()) {
+      database.log().sync();
+    }
+    acknowledger.acknowledge(database.name(), pos);
+  }
+
+  private boolean apply(ReceivedTransaction transaction, Duration patience) throws IOException {
+    if (!settle(patience)) {
+      return false;
+    }
+    long start = System.nanoTime();
+    boolean done = applier.apply(transaction, patience);
+    if (done && transaction.header().isSnapshot()) {
+      database.forgetStrayPages();
+    }
+    if (done) {
+      store.observer().applied(System.nanoTime() - start);
+    }
+    return done;
+  }
+
+  /**
+   * Lets applications write under the halt lock: the daemon's own locks go.
+   *
+   * @param pos where the database must be
+   */
+  void handOver(HaltSession session, Pos pos) throws IOException {
+    use.lock();
+    try {
+      synchronized (this) {
+        if (closed || catchingUp != null || !database.pos().equals(pos)) {
+          throw new StoreException(
+              database.name() + ": transactions of the primary are still being applied; try again");
+        }
+      }
+      applier.close();
+      database.access().session(session);
+    } finally {
+      use.unlock();
+    }
+  }
+
+  /**
+   * After the halt lock's end: undoes what applications wrote and did not commit, and takes the
+   * database from them.
+   *
+   * @return false if applications stood in the way for as long as {@code patience}
+   */
+  boolean settle(Duration patience) throws IOException {
+    use.lock();
+    try {
+      HaltSession session = database.access().session();
+      if (session == null || session.isActive()) {
+        return session == null;
+      }
+      if (!applier.takeOver(patience)) {
+        return false;
+      }
+      received = database.log().end();
+      database.access().session(null);
+      return true;
+    } finally {
+      use.unlock();
     }
   }
 
   private void requireFollows(LtxHeader header) throws StoreException {
     Pos end = received;
+    if (!header.isSnapshot() && needsSnapshot) {
+      throw new StoreException(
+          database.name() + " is not what its position says: asking for it anew");
+    }
     if (!header.isSnapshot()
         && !(header.minTxid().equals(end.txid().next())
             && header.preApply().equals(end.checksum()))) {
@@ -83,12 +269,86 @@ final class ReplicaDatabase {
     }
   }
 
+  /**
+   * A transaction of this node's that was rolled back may have left other content in free pages.
+   */
+  private void lookForStrayPages() {
+    if (database.hasStrayPages() && !needsSnapshot) {
+      needSnapshot();
+      logger.info(
+          "{}: free pages have another content than on the primary, after a rollback here",
+          database.name());
+    }
+  }
+
+  private void needSnapshot() {
+    askedForSnapshot = false;
+    needsSnapshot = true;
+  }
+
   /** Whether the transaction is the very next to apply, and the stream's thread is who applies. */
   private synchronized boolean isNext(ReceivedTransaction transaction) {
     return catchingUp == null
         && (transaction.header().isSnapshot()
             || transaction.header().preApply().equals(database.pos().checksum())
                 && transaction.header().minTxid().equals(database.pos().txid().next()));
+  }
+
+  /** See {@link ReplicaSink#takeOverAll}. */
+  void takeOverSoon() {
+    synchronized (this) {
+      toTakeOver = true;
+    }
+    startCatchingUp();
+  }
+
+  /** See {@link Store#holdWriters}. */
+  void holdWriters(Duration patience) throws IOException {
+    if (!applier.keepWritersOut(patience)) {
+      throw new StoreException(
+          "%s: %s is writing and does not end"
+              .formatted(
+                  database.name(),
+                  applier.writer().map(LockHolder::toString).orElse("an application")));
+    }
+  }
+
+  /** Waits until what was received is applied. */
+  synchronized void awaitApplied(long deadline) throws StoreException {
+    while (catchingUp != null) {
+      long left = deadline - System.nanoTime();
+      if (left <= 0) {
+        throw new StoreException(
+            "%s: transactions that were received cannot be applied: %s holds the database"
+                .formatted(
+                    database.name(),
+                    applier.blocker().map(LockHolder::toString).orElse("an application")));
+      }
+      notifyAll(); // Who pauses tries again at once.
+      try {
+        wait(Math.min(100, left / 1_000_000 + 1));
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new StoreException(database.name() + ": interrupted");
+      }
+    }
+  }
+
+  /** Takes the database over if that is to be done; false if applications stand in the way. */
+  private boolean takeOverIfNeeded() throws IOException {
+    synchronized (this) {
+      if (!toTakeOver) {
+        return true;
+      }
+    }
+    if (!applier.takeOver(HOLD)) {
+      return false;
+    }
+    lookForStrayPages();
+    synchronized (this) {
+      toTakeOver = false;
+    }
+    return true;
   }
 
   private synchronized void startCatchingUp() {
@@ -100,42 +360,82 @@ final class ReplicaDatabase {
   }
 
   private void catchUp() {
-    long waitingSince = System.nanoTime();
-    long reported = waitingSince;
+    LockWait wait = null;
+    long reported = System.nanoTime();
     ByteBuffer pages = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
     PageTable pageChecksums = new PageTable();
     try {
       while (!isDone()) {
+        if (!takeOverIfNeeded()) {
+          pause();
+          continue;
+        }
+        if (database.pos().equals(received)) {
+          continue;
+        }
         Path file = nextFile();
         ReceivedTransaction transaction = ReceivedTransaction.read(file, pages, pageChecksums);
-        applier.verify(transaction);
-        boolean applied = applier.apply(transaction, REPORT_INTERVAL);
-        long now = System.nanoTime();
-        if (applied) {
-          waitingSince = now;
-        } else if (now - reported >= REPORT_INTERVAL.toNanos()) {
-          reported = now;
+        if (applyNext(transaction)) {
+          wait = null;
+          database.waitsFor(null);
+          continue;
+        }
+        Instant since = wait == null ? Instant.now() : wait.since();
+        wait = new LockWait(transaction.header().minTxid(), since, applier.blocker());
+        database.waitsFor(wait);
+        if (System.nanoTime() - reported >= REPORT_INTERVAL.toNanos()) {
+          reported = System.nanoTime();
           logger.warn(
               "{}: transaction {} has been waiting for {} s: {} holds the database",
               database.name(),
-              transaction.header().minTxid(),
-              Duration.ofNanos(now - waitingSince).toSeconds(),
-              applier.blocker());
+              wait.txid(),
+              Duration.between(since, Instant.now()).toSeconds(),
+              wait.holder().map(LockHolder::toString).orElse("nobody any more"));
         }
+        pause();
       }
     } catch (IOException | RuntimeException e) {
       logger.error(
           "{}: cannot apply the log: {}; it asks for a snapshot", database.name(), e.getMessage());
       received = Pos.ZERO;
+      needSnapshot();
       synchronized (this) {
         catchingUp = null;
+        toTakeOver = false;
+        notifyAll();
+      }
+    } finally {
+      database.waitsFor(null);
+    }
+  }
+
+  private boolean applyNext(ReceivedTransaction transaction) throws IOException {
+    use.lock();
+    try {
+      if (!settle(HOLD)) {
+        return false;
+      }
+      applier.verify(transaction);
+      return apply(transaction, HOLD);
+    } finally {
+      use.unlock();
+    }
+  }
+
+  private synchronized void pause() {
+    if (!closed) {
+      try {
+        wait(PAUSE.toMillis());
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt(); // close() has set closed
       }
     }
   }
 
   private synchronized boolean isDone() {
-    if (closed || database.pos().equals(received)) {
+    if (closed || !toTakeOver && database.pos().equals(received)) {
       catchingUp = null;
+      notifyAll();
       return true;
     }
     return false;
@@ -169,5 +469,6 @@ final class ReplicaDatabase {
       }
     }
     applier.close();
+    database.waitsFor(null);
   }
 }

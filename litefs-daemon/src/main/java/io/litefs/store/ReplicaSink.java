@@ -1,15 +1,19 @@
 package io.litefs.store;
 
 import io.litefs.ltx.Pos;
+import io.litefs.posix.ErrnoException;
+import io.litefs.replication.Acknowledger;
 import io.litefs.replication.ChangeSink;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -21,9 +25,23 @@ final class ReplicaSink implements ChangeSink, Closeable {
 
   private static final Logger log = LoggerFactory.getLogger(ReplicaSink.class);
 
+  /** How long a database waits whose present state could not be archived. */
+  private static final Duration RETRY = Duration.ofSeconds(10);
+
   private final Store store;
   private final ReplicaListener listener;
   private final Map<String, ReplicaDatabase> replicas = new ConcurrentHashMap<>();
+
+  /** Databases that are not followed on this stream; the others are. */
+  private final Set<String> heldBack = ConcurrentHashMap.newKeySet();
+
+  private volatile Acknowledger acknowledger = Acknowledger.NONE;
+
+  /** Whose stream this is, or was last. */
+  private long primaryNode;
+
+  private ArchiveException failure;
+  private long retryNanos;
 
   ReplicaSink(Store store, ReplicaListener listener) {
     this.store = store;
@@ -32,45 +50,136 @@ final class ReplicaSink implements ChangeSink, Closeable {
 
   @Override
   public Map<String, Pos> positions() {
+    return positions(ReplicaDatabase::ask);
+  }
+
+  /** Where the log of each database ends. */
+  Map<String, Pos> received() {
+    return positions(ReplicaDatabase::received);
+  }
+
+  private Map<String, Pos> positions(Function<ReplicaDatabase, Pos> of) {
     Map<String, Pos> positions = new TreeMap<>();
     for (Database database : store.databaseList()) {
       ReplicaDatabase replica = replicas.get(database.name());
-      Pos pos = replica == null ? database.pos() : replica.received();
-      positions.put(database.name(), pos);
+      positions.put(database.name(), replica == null ? database.pos() : of.apply(replica));
     }
     return positions;
   }
 
   @Override
   public void connected(long primaryNodeId, String clusterId) throws IOException {
+    heldBack.clear();
+    failure = null;
+    listener.connected(primaryNodeId, clusterId); // It may refuse.
     if (clusterId != null) {
       store.adoptClusterId(clusterId);
     }
-    listener.connected(primaryNodeId, clusterId);
+    store.divergence().connected(primaryNodeId, clusterId);
+    if (primaryNodeId != primaryNode) {
+      store.forwardedWrites().endAll("another primary, or it was started again");
+      primaryNode = primaryNodeId;
+    }
   }
 
   @Override
-  public void ltx(String name, InputStream file) throws IOException {
-    replica(name).receive(file);
+  public void acknowledgeTo(Acknowledger to) {
+    acknowledger = to;
   }
 
-  private ReplicaDatabase replica(String name) throws IOException {
+  /** What a database that is held back is sent is skipped: it would not fit. */
+  @Override
+  public void ltx(String name, InputStream file) throws IOException {
+    if (heldBack.contains(name) || store.quarantine().isInPlace(name)) {
+      return;
+    }
+    try {
+      replica(name).receive(file, acknowledger);
+    } catch (ArchiveException e) {
+      holdBack(name, e);
+    }
+  }
+
+  /** The receiver of a database, which must be one of this node's; also for other threads. */
+  synchronized ReplicaDatabase replica(String name) throws IOException {
     ReplicaDatabase replica = replicas.get(name);
     if (replica == null) {
-      replica = new ReplicaDatabase(store, store.findOrCreate(name));
+      replica = new ReplicaDatabase(store, store.findOrReplace(name));
       replicas.put(name, replica);
     }
     return replica;
   }
 
+  /**
+   * The database stays as it is, the others go on. After a while the stream is ended, so that the
+   * primary offers its snapshot again.
+   */
+  private void holdBack(String name, ArchiveException e) {
+    log.error("{}", e.getMessage());
+    heldBack.add(name);
+    if (failure == null) {
+      failure = e;
+      retryNanos = System.nanoTime() + RETRY.toNanos();
+    }
+  }
+
+  /** What was here before the stream is told too, once it is known to be the primary's. */
+  private void acknowledgeAll() {
+    Acknowledger to = acknowledger;
+    if (to == Acknowledger.NONE) {
+      return;
+    }
+    try {
+      for (Map.Entry<String, Pos> entry : received().entrySet()) {
+        Database database = store.find(entry.getKey());
+        if (database != null && !entry.getValue().equals(Pos.ZERO)) {
+          if (to.wantsDurable()) {
+            database.log().sync();
+          }
+          to.acknowledge(entry.getKey(), entry.getValue());
+        }
+      }
+      to.inSync();
+    } catch (ErrnoException e) {
+      log.error(
+          "cannot sync the log, so the primary's commits do not count this node: {}",
+          e.getMessage());
+    }
+  }
+
+  /** A node that holds a database back has not all that the primary has. */
   @Override
   public void ready() {
+    if (failure != null) {
+      return;
+    }
+    for (Database database : store.databaseList()) {
+      // What the primary did not send anything for is as it is there.
+      if (store.replicates(database.name())) {
+        store.divergence().agree(database.name());
+      }
+    }
+    store.divergence().flush();
+    acknowledgeAll();
     listener.ready();
   }
 
   @Override
-  public void heartbeat(Instant primaryTime) {
-    listener.heartbeat(primaryTime);
+  public void heartbeat(Instant primaryTime) throws IOException {
+    if (failure == null) {
+      requireThisStreamToDo();
+      listener.heartbeat(primaryTime);
+    } else if (System.nanoTime() - retryNanos > 0) {
+      throw failure;
+    }
+  }
+
+  private void requireThisStreamToDo() throws StoreException {
+    for (Map.Entry<String, ReplicaDatabase> entry : replicas.entrySet()) {
+      if (entry.getValue().needsAnotherStream() && store.replicates(entry.getKey())) {
+        throw new StoreException(entry.getKey() + " needs a snapshot: beginning anew");
+      }
+    }
   }
 
   @Override
@@ -79,15 +188,18 @@ final class ReplicaSink implements ChangeSink, Closeable {
     if (database == null) {
       return;
     }
+    try {
+      store.divergence().beforeDrop(database);
+    } catch (ArchiveException e) {
+      holdBack(name, e);
+      return;
+    }
     ReplicaDatabase replica = replicas.remove(name);
     if (replica != null) {
       replica.close();
     }
-    Path kept = store.setAside(database);
-    log.warn(
-        "the primary has no database {}: it is no longer served here; its files are kept in {}",
-        name,
-        kept);
+    store.remove(database);
+    log.warn("the primary has no database {}: it is no longer served here", name);
   }
 
   @Override
@@ -97,7 +209,7 @@ final class ReplicaSink implements ChangeSink, Closeable {
 
   @Override
   public void handoff(String leaseId) throws IOException {
-    throw new StoreException("the primary handed its lease over, but this node has a static one");
+    listener.handoff(leaseId);
   }
 
   @Override
@@ -105,8 +217,54 @@ final class ReplicaSink implements ChangeSink, Closeable {
     listener.disconnected(cause);
   }
 
+  // ------------------------------------------------- the change of role
+
+  /** Goes on where another stream's sink has ended, whose stream sends nothing any more. */
+  void takeOver(ReplicaSink before) {
+    replicas.putAll(before.replicas);
+    before.replicas.clear();
+  }
+
+  /**
+   * Takes every database from the applications of a node that was primary until now: undoes what
+   * they had begun, and keeps them from writing. On threads of their own, as soon as applications
+   * let go.
+   */
+  void takeOverAll() {
+    for (Database database : store.databaseList()) {
+      try {
+        replica(database.name()).takeOverSoon();
+      } catch (IOException e) {
+        log.error("{}: cannot be taken over: {}", database.name(), e.getMessage());
+      }
+    }
+  }
+
+  /** See {@link Store#holdWriters}. */
+  void holdWriters(Duration patience) throws IOException {
+    long deadline = System.nanoTime() + patience.toNanos();
+    for (Database database : store.databaseList()) {
+      if (database.file(FileKind.DATABASE) != null) {
+        replica(database.name()).holdWriters(Duration.ofNanos(deadline - System.nanoTime()));
+      }
+    }
+  }
+
+  /**
+   * Waits until everything that was received is applied.
+   *
+   * @throws StoreException if it is not in time
+   */
+  void awaitApplied(Duration patience) throws StoreException {
+    long deadline = System.nanoTime() + patience.toNanos();
+    for (ReplicaDatabase replica : replicas.values()) {
+      replica.awaitApplied(deadline);
+    }
+  }
+
   @Override
-  public void close() {
+  public synchronized void close() {
+    store.forwardedWrites().endAll("this node follows no primary any more");
     replicas.values().forEach(ReplicaDatabase::close);
     replicas.clear();
   }

@@ -24,13 +24,18 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -46,6 +51,21 @@ public final class Store implements ChangeSource, Closeable {
   private static final Logger log = LoggerFactory.getLogger(Store.class);
   private static final Duration BACKGROUND_SYNC = Duration.ofMillis(100);
 
+  /** How long applications may hold up what must be applied before this node leads. */
+  private static final Duration PROMOTION_PATIENCE = Duration.ofSeconds(5);
+
+  /** Errors that say nothing about the database that was being opened. */
+  private static final Set<Integer> FAULTS_OF_THE_MACHINE =
+      Set.of(
+          Errno.ENOSPC,
+          Errno.EDQUOT,
+          Errno.EROFS,
+          Errno.EACCES,
+          Errno.EPERM,
+          Errno.EMFILE,
+          Errno.ENFILE,
+          Errno.ENOMEM);
+
   private enum Role {
     NONE,
     PRIMARY,
@@ -59,20 +79,51 @@ public final class Store implements ChangeSource, Closeable {
   private final long nodeId = new SecureRandom().nextLong();
   private final FileChannel lockChannel;
   private final ClusterIdFile clusterIdFile;
+  private final AgreedPositions agreed;
+  private final Divergence divergence;
+  private final Quarantine quarantine;
   private final ConcurrentSkipListMap<String, Database> databases = new ConcurrentSkipListMap<>();
   private final CopyOnWriteArrayList<Runnable> changeListeners = new CopyOnWriteArrayList<>();
   private final CopyOnWriteArrayList<Consumer<TransactionEvent>> transactionListeners =
       new CopyOnWriteArrayList<>();
   private final ScheduledExecutorService maintenance =
-      Executors.newSingleThreadScheduledExecutor(
+      Executors.newSingleThreadScheduledExecutor(task -> daemonThread(task, "litefs-maintenance"));
+
+  /** For what may take long and must not hold up {@link #maintenance}. */
+  private final ExecutorService background =
+      Executors.newCachedThreadPool(task -> daemonThread(task, "litefs-background"));
+
+  private final ExecutorService verification =
+      Executors.newSingleThreadExecutor(
           task -> {
-            Thread thread = new Thread(task, "litefs-maintenance");
-            thread.setDaemon(true);
+            Thread thread = daemonThread(task, "litefs-verification");
+            thread.setPriority(Thread.MIN_PRIORITY);
             return thread;
           });
 
+  private volatile StoreObserver observer = StoreObserver.NONE;
+  private final HaltLocks haltLocks = new HaltLocks(this);
+  private final ForwardedWrites forwardedWrites = new ForwardedWrites(this);
+
+  /** Null if commits wait for nobody. */
+  private volatile CommitSync commitSync;
+
   private volatile Role role = Role.NONE;
+
+  /** Whether this node, as the primary, may commit at this instant. */
+  private volatile BooleanSupplier lease = () -> false;
+
+  /** What is fed from the primary, or keeps applications from writing; null on a primary. */
+  private volatile ReplicaSink sink;
+
   private volatile boolean candidate = true;
+  private final DiskReserve reserve;
+
+  private static Thread daemonThread(Runnable task, String name) {
+    Thread thread = new Thread(task, name);
+    thread.setDaemon(true);
+    return thread;
+  }
 
   private Store(
       StoreOptions options,
@@ -87,6 +138,10 @@ public final class Store implements ChangeSource, Closeable {
     this.mountPoint = mountPoint;
     this.lockChannel = lockChannel;
     this.clusterIdFile = new ClusterIdFile(options.dir());
+    this.reserve = new DiskReserve(options.dir());
+    this.agreed = new AgreedPositions(options.dir());
+    this.divergence = new Divergence(options, agreed);
+    this.quarantine = new Quarantine(options.dir());
   }
 
   /**
@@ -108,6 +163,7 @@ public final class Store implements ChangeSource, Closeable {
       lockChannel.close();
       throw e;
     }
+    store.reserve.restore();
     store.startMaintenance();
     return store;
   }
@@ -163,33 +219,62 @@ public final class Store implements ChangeSource, Closeable {
       for (Path dir : dirs) {
         if (Files.isDirectory(dir)) {
           String name = dir.getFileName().toString();
-          Database database = newDatabase(name);
-          try {
-            new Recovery(database).run();
-            databases.put(name, database);
-          } catch (IOException e) {
-            database.close();
-            Path aside = quarantine(dir);
-            log.error(
-                "database {} cannot be recovered and is not served: {}; all of it is kept in {}",
-                name,
-                e.getMessage(),
-                aside);
-          }
+          openDatabase(name, dir);
         }
       }
     }
   }
 
-  /** Moves a database's directory out of the way, whole. */
-  private Path quarantine(Path dir) throws IOException {
-    Path target =
-        options
-            .dir()
-            .resolve("quarantine")
-            .resolve(dir.getFileName() + "-" + System.currentTimeMillis());
-    Files.createDirectories(target.getParent());
-    return Files.move(dir, target);
+  /** A database that cannot be recovered must not keep the others from being served. */
+  private void openDatabase(String name, Path dir) throws IOException {
+    try {
+      recover(name);
+    } catch (IOException e) {
+      if (!isFaultOfTheMachine(e)) {
+        quarantine.take(dir, e.getMessage());
+        return;
+      }
+      reserve.release();
+      try {
+        recover(name);
+      } catch (IOException again) {
+        quarantine.leave(dir, again.getMessage());
+      }
+    }
+  }
+
+  private static boolean isFaultOfTheMachine(IOException e) {
+    return e instanceof ErrnoException errno && FAULTS_OF_THE_MACHINE.contains(errno.errno());
+  }
+
+  private void recover(String name) throws IOException {
+    Database database = newDatabase(name);
+    try {
+      Pos logged = database.log().end();
+      new Recovery(database).run();
+      databases.put(name, database);
+      if (!database.pos().equals(logged)) {
+        agreed.madeBeyond(name, logged);
+      }
+    } catch (IOException e) {
+      database.abandon();
+      throw e;
+    }
+  }
+
+  /** Tries those again whose opening failed for a reason outside of them. */
+  private void openWhatWasLeft() {
+    for (String name : quarantine.leftInPlace()) {
+      try {
+        recover(name);
+        quarantine.returned(name);
+        kernelCache.invalidateEntry(name);
+        namesChanged(name);
+        log.info("database {} could be opened now, at {}", name, databases.get(name).pos());
+      } catch (IOException e) {
+        log.debug("database {} still cannot be opened", name, e);
+      }
+    }
   }
 
   private void startMaintenance() {
@@ -200,7 +285,65 @@ public final class Store implements ChangeSource, Closeable {
         TimeUnit.MILLISECONDS);
     long interval = Math.max(1, options.retentionMonitorInterval().toMillis());
     maintenance.scheduleWithFixedDelay(
-        this::enforceRetention, interval, interval, TimeUnit.MILLISECONDS);
+        () -> background.execute(this::enforceRetention),
+        interval,
+        interval,
+        TimeUnit.MILLISECONDS);
+    maintenance.scheduleWithFixedDelay(
+        () -> background.execute(this::lookAfterDisk), 1, 1, TimeUnit.SECONDS);
+    maintenance.scheduleWithFixedDelay(
+        () -> background.execute(this::openWhatWasLeft), 2, 2, TimeUnit.SECONDS);
+    verification.execute(this::verifyUnread);
+  }
+
+  /** One database after the other. */
+  private void verifyUnread() {
+    for (Database database : databases.values()) {
+      if (database.bases().isUnread() && !verification.isShutdown()) {
+        new BackgroundVerification(database).run();
+      }
+    }
+  }
+
+  private void lookAfterDisk() {
+    reserve.restore();
+    advanceBases();
+  }
+
+  DiskReserve reserve() {
+    return reserve;
+  }
+
+  /** Runs what may wait, for applications too. */
+  void inBackground(Runnable task) {
+    inBackgroundAfter(0, TimeUnit.MILLISECONDS, task);
+  }
+
+  void inBackgroundAfter(long delay, TimeUnit unit, Runnable task) {
+    try {
+      maintenance.schedule(() -> background.execute(task), delay, unit);
+    } catch (RejectedExecutionException e) {
+      log.debug("closing: what was to be done is done at the next start");
+    }
+  }
+
+  /** Keeps what recovery would have to do small. */
+  private void advanceBases() {
+    for (Database database : databases.values()) {
+      if (database.bases().isDue()) {
+        advanceBase(database);
+      }
+    }
+  }
+
+  private void advanceBase(Database database) {
+    try {
+      database.bases().advance(false);
+    } catch (IOException | RuntimeException e) {
+      if (databases.get(database.name()) == database) {
+        log.error("{}: cannot write the page checksums: {}", database.name(), e.getMessage());
+      }
+    }
   }
 
   private void syncLogs() {
@@ -219,12 +362,24 @@ public final class Store implements ChangeSource, Closeable {
     long cutoff = System.currentTimeMillis() - options.retention().toMillis();
     for (Database database : databases.values()) {
       try {
-        int removed = database.log().removeOlderThan(cutoff);
+        BaseKeeper bases = database.bases();
+        int removed = database.log().removeOlderThan(cutoff, bases.txid());
+        if (database.log().holdsOlderThan(cutoff)) {
+          advanceBase(database);
+          removed += database.log().removeOlderThan(cutoff, bases.txid());
+        }
+        if (options.retentionSize() > 0) {
+          if (database.log().byteCount() > options.retentionSize()) {
+            advanceBase(database);
+          }
+          removed += database.log().removeBeyond(options.retentionSize(), bases.txid());
+        }
         database.metrics().reaps.add(removed);
       } catch (IOException | RuntimeException e) {
         log.error("cannot remove old LTX files of {}: {}", database.name(), e.getMessage());
       }
     }
+    agreed.write();
   }
 
   // ------------------------------------------------------------ the node
@@ -245,11 +400,39 @@ public final class Store implements ChangeSource, Closeable {
     clusterIdFile.adopt(id);
   }
 
-  /** Lets applications write; a node that belongs to no cluster founds one. */
-  public void becomePrimary() throws StoreException {
+  /** As {@link #becomePrimary(BooleanSupplier)}, for ever. */
+  public void becomePrimary() throws IOException {
+    becomePrimary(() -> true);
+  }
+
+  /**
+   * Lets applications write; a node that belongs to no cluster founds one. What was received is
+   * applied first, and the locks that kept writers out go: connections go on as writers.
+   *
+   * @param mayCommit asked at the instant of each commit; must cost next to nothing
+   * @throws StoreException if received transactions cannot be applied because applications hold a
+   *     database; this node stays what it was
+   */
+  public void becomePrimary(BooleanSupplier mayCommit) throws IOException {
     clusterIdFile.createIfAbsent();
+    ReplicaSink following = sink;
+    if (following != null) {
+      following.awaitApplied(PROMOTION_PATIENCE);
+    }
+    agreed.becamePrimary(databases.values());
+    lease = mayCommit;
     role = Role.PRIMARY;
-    notifyChange();
+    // After the role: who gets the write lock that this gives back may write.
+    if (following != null) {
+      following.close();
+      sink = null;
+    }
+    forwardedWrites.becamePrimary();
+    for (Database database : databases.values()) {
+      database.access().session(null);
+      database.recordStrayPages();
+    }
+    roleChanged();
   }
 
   /**
@@ -257,9 +440,94 @@ public final class Store implements ChangeSource, Closeable {
    * primary later.
    */
   public void becomeReplica(boolean candidate) {
+    boolean wasPrimary = role == Role.PRIMARY;
+    if (wasPrimary) {
+      databases.values().forEach(Database::settledPos);
+      haltLocks.endAll();
+    }
     this.candidate = candidate;
+    boolean wasReplica = role == Role.REPLICA;
     role = Role.REPLICA;
+    lease = () -> false;
+    if (wasReplica) {
+      return;
+    }
+    databases.values().forEach(Database::awaitCommit);
+    agreed.becameReplica(databases.values());
+    if (wasPrimary) {
+      feed(new ReplicaSink(this, ReplicaListener.NOBODY)).takeOverAll();
+    }
+    roleChanged();
+  }
+
+  /** The files' modes are others now. */
+  private void roleChanged() {
     notifyChange();
+    for (String name : databases.keySet()) {
+      kernelCache.later(() -> kernelCache.invalidateAttributes(name));
+    }
+  }
+
+  /**
+   * On a primary that is about to hand over: waits for the writers that are at work, and keeps
+   * others waiting, as another SQLite process would that writes. Readers go on. Ends with {@link
+   * #releaseWriters}, or goes on without a gap when this node becomes a replica.
+   *
+   * @throws StoreException naming who writes to what, if a writer does not end in time
+   */
+  public void holdWriters(Duration patience) throws IOException {
+    databases.values().forEach(Database::settledPos);
+    ReplicaSink holding = new ReplicaSink(this, ReplicaListener.NOBODY);
+    boolean done = false;
+    try {
+      holding.holdWriters(patience);
+      done = true;
+    } finally {
+      if (!done) {
+        holding.close();
+      }
+    }
+    sink = holding;
+  }
+
+  /** Undoes {@link #holdWriters}. */
+  public void releaseWriters() {
+    ReplicaSink holding = sink;
+    sink = null;
+    if (holding != null) {
+      holding.close();
+    }
+  }
+
+  /** Positions of all databases that ever had a transaction, as far as they are in the log. */
+  public Map<String, Pos> receivedPositions() {
+    ReplicaSink following = sink;
+    Map<String, Pos> positions = new TreeMap<>();
+    for (Database database : databases.values()) {
+      positions.put(database.name(), database.pos());
+    }
+    if (following != null) {
+      positions.putAll(following.received());
+    }
+    positions.values().removeIf(Pos.ZERO::equals);
+    return positions;
+  }
+
+  /** One stream follows another: what they feed stays as it is, locks included. */
+  private ReplicaSink feed(ReplicaSink next) {
+    synchronized (databases) {
+      if (sink != null) {
+        next.takeOver(sink);
+      }
+      sink = next;
+      return next;
+    }
+  }
+
+  /** Whether a transaction may be made here at this instant. Recovery may, before any role. */
+  boolean mayCommit() {
+    Role now = role;
+    return now == Role.NONE || now == Role.PRIMARY && lease.getAsBoolean();
   }
 
   @Override
@@ -280,8 +548,21 @@ public final class Store implements ChangeSource, Closeable {
    */
   public void requireWritable(String name) throws ErrnoException {
     if (role != Role.PRIMARY) {
+      observer.refused(name);
       throw new ErrnoException(Errno.EROFS, name + ": this node is not the primary");
     }
+    if (!lease.getAsBoolean()) {
+      throw new ErrnoException(Errno.EROFS, name + ": this node's lease as the primary has ended");
+    }
+  }
+
+  /** Has everything measured from now on. */
+  public void observe(StoreObserver newObserver) {
+    observer = newObserver;
+  }
+
+  StoreObserver observer() {
+    return observer;
   }
 
   StoreOptions options() {
@@ -312,11 +593,48 @@ public final class Store implements ChangeSource, Closeable {
     return databases.get(name);
   }
 
-  /** The database, made (empty) if there is none. */
+  /** Whether this node asks its primary for the database. */
+  boolean replicates(String name) {
+    return options.replicated().isEmpty() || options.replicated().contains(name);
+  }
+
+  /** What is kept of databases whose history left the primary's. */
+  public Divergence divergence() {
+    return divergence;
+  }
+
+  /** Databases that could not be recovered. */
+  public Quarantine quarantine() {
+    return quarantine;
+  }
+
+  /**
+   * The database, made (empty) if there is none.
+   *
+   * @throws ErrnoException EIO if one of this name is in quarantine: the new one would pass for it
+   */
   public Database findOrCreate(String name) throws ErrnoException {
+    requireNotQuarantined(name);
+    return findOrReplace(name);
+  }
+
+  /**
+   * @throws ErrnoException EIO if the database of this name is in quarantine
+   */
+  public void requireNotQuarantined(String name) throws ErrnoException {
+    if (!databases.containsKey(name)) {
+      quarantine.requireNone(name);
+    }
+  }
+
+  /** As {@link #findOrCreate}, for one that is to get a whole content at once. */
+  Database findOrReplace(String name) throws ErrnoException {
     Database existing = databases.get(name);
     if (existing != null) {
       return existing;
+    }
+    if (quarantine.isInPlace(name)) {
+      quarantine.requireNone(name);
     }
     try {
       DatabaseNames.require(name, this::exists);
@@ -347,7 +665,8 @@ public final class Store implements ChangeSource, Closeable {
 
   private Database newDatabase(String name) throws IOException {
     Path dir = options.dir().resolve("dbs").resolve(name);
-    LtxLog ltxLog = LtxLog.open(dir.resolve("ltx"), options.durability() == Durability.ALWAYS);
+    LtxLog ltxLog =
+        LtxLog.open(dir.resolve("ltx"), options.durability() == Durability.ALWAYS, background);
     return new Database(this, name, new DatabaseFiles(dir), ltxLog);
   }
 
@@ -365,14 +684,13 @@ public final class Store implements ChangeSource, Closeable {
     }
   }
 
-  /** Takes a database out of service and moves its files out of the way. */
-  Path setAside(Database database) throws IOException {
+  /** Takes a database out of service and removes its files. */
+  void remove(Database database) throws IOException {
     databases.remove(database.name(), database);
     database.close();
-    Path kept = quarantine(database.files().dir());
+    DurableFiles.removeTree(database.files().dir());
     kernelCache.invalidateEntry(database.name());
     namesChanged(database.name());
-    return kept;
   }
 
   /** Renames a database: creation under the new name, drop of the old one. */
@@ -391,7 +709,7 @@ public final class Store implements ChangeSource, Closeable {
   void namesChanged(String name) {
     kernelCache.later(
         () -> {
-          for (String suffix : List.of("-pos", "-wal", "-shm", "-journal")) {
+          for (String suffix : List.of("-pos", "-lock", "-wal", "-shm", "-journal")) {
             kernelCache.invalidateEntry(name + suffix);
           }
         });
@@ -425,7 +743,36 @@ public final class Store implements ChangeSource, Closeable {
 
   /** What feeds this store from a primary's stream. */
   public ChangeSink replicaSink(ReplicaListener listener) {
-    return new ReplicaSink(this, listener);
+    return feed(new ReplicaSink(this, listener));
+  }
+
+  /** From now on commits wait for replicas. */
+  public void synchronizeCommits(CommitSync sync) {
+    commitSync = sync;
+  }
+
+  /** Null if commits wait for nobody. */
+  CommitSync commitSync() {
+    return commitSync;
+  }
+
+  /** The halt locks that this node has given to replicas, as their primary. */
+  public HaltLocks haltLocks() {
+    return haltLocks;
+  }
+
+  /** The databases that may be written to here for a while, although this node is a replica. */
+  public ForwardedWrites forwardedWrites() {
+    return forwardedWrites;
+  }
+
+  /** What receives a database of a replica. */
+  ReplicaDatabase replica(String name) throws IOException {
+    ReplicaSink present = sink;
+    if (present == null) {
+      throw new StoreException(name + ": this node follows no primary");
+    }
+    return present.replica(name);
   }
 
   // ------------------------------------------------------------ who listens
@@ -471,6 +818,12 @@ public final class Store implements ChangeSource, Closeable {
     return database == null || database.pos().equals(Pos.ZERO) ? null : database.pos();
   }
 
+  /** A database in quarantine exists: replicas must keep what they have of it. */
+  @Override
+  public boolean isUnavailable(String name) {
+    return !databases.containsKey(name) && quarantine.blocking(name).isPresent();
+  }
+
   @Override
   public LtxFile next(String name, Pos after) throws IOException {
     Database database = databases.get(name);
@@ -480,7 +833,17 @@ public final class Store implements ChangeSource, Closeable {
   @Override
   public LtxFile snapshot(String name) throws IOException {
     Database database = databases.get(name);
-    return database == null || database.pos().equals(Pos.ZERO) ? null : Snapshots.ltx(database);
+    if (database == null || database.pos().equals(Pos.ZERO)) {
+      return null;
+    }
+    if (database.pos().txid().value() == 1) {
+      // The first transaction is a snapshot as it lies there; its commit may be waiting for this.
+      LtxFile first = LogFile.openNext(database, Pos.ZERO);
+      if (first != null) {
+        return first;
+      }
+    }
+    return Snapshots.ltx(database);
   }
 
   @Override
@@ -489,12 +852,24 @@ public final class Store implements ChangeSource, Closeable {
     return () -> changeListeners.remove(listener);
   }
 
+  private void awaitBackground() {
+    background.shutdown();
+    try {
+      background.awaitTermination(1, TimeUnit.MINUTES);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
   /** Syncs and closes everything. The mount must be gone by now. */
   @Override
   public void close() throws IOException {
     maintenance.shutdownNow();
+    verification.shutdownNow();
+    agreed.write();
     List<Database> open = new ArrayList<>(databases.values());
     open.forEach(Database::close);
+    awaitBackground();
     lockChannel.close();
   }
 }

@@ -6,6 +6,7 @@ import io.litefs.ltx.PageChecksum;
 import io.litefs.ltx.PageSize;
 import io.litefs.ltx.Pos;
 import io.litefs.ltx.Txid;
+import io.litefs.posix.ErrnoException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 
@@ -39,11 +40,14 @@ final class TransactionRecorder {
   private final boolean compress;
   private final long nodeId;
   private final PageTable checksums;
+  private final CommitGate gate;
 
   /** New checksums of the transaction in hand. */
   private final PageTable pending = new PageTable();
 
-  TransactionRecorder(LtxLog log, PageTable checksums, boolean compress, long nodeId) {
+  TransactionRecorder(
+      LtxLog log, PageTable checksums, boolean compress, long nodeId, CommitGate gate) {
+    this.gate = gate;
     this.log = log;
     this.checksums = checksums;
     this.compress = compress;
@@ -72,6 +76,7 @@ final class TransactionRecorder {
     long sum = whole ? 0 : before.pos().checksum().value() & ~FLAG;
     pending.clear();
     LtxLog.Writer writer = null;
+    long begun = System.nanoTime();
     long timestamp = System.currentTimeMillis();
     try {
       if (whole || pageCount != oldCount) {
@@ -110,7 +115,8 @@ final class TransactionRecorder {
       Checksum postApply = new Checksum(sum | FLAG);
       writer.finish(postApply);
       Pos pos = new Pos(before.pos().txid().next(), postApply);
-      return new Recorded(writer, new DatabaseState(pos, pageSize, pageCount), whole, timestamp);
+      return new Recorded(
+          writer, new DatabaseState(pos, pageSize, pageCount), whole, timestamp, begun);
     } catch (IOException | RuntimeException | Error e) {
       if (writer != null) {
         writer.abort();
@@ -122,12 +128,14 @@ final class TransactionRecorder {
   /** Encodes the drop of the database. */
   Recorded recordDrop(DatabaseState before) throws IOException {
     pending.clear();
+    long begun = System.nanoTime();
     long timestamp = System.currentTimeMillis();
     LtxLog.Writer writer = begin(before.pos(), before.pageSize(), 0, timestamp, WalRange.NONE);
     try {
       writer.finish(Checksum.EMPTY_DATABASE);
       Pos pos = new Pos(before.pos().txid().next(), Checksum.EMPTY_DATABASE);
-      return new Recorded(writer, new DatabaseState(pos, before.pageSize(), 0), true, timestamp);
+      return new Recorded(
+          writer, new DatabaseState(pos, before.pageSize(), 0), true, timestamp, begun);
     } catch (IOException | RuntimeException | Error e) {
       writer.abort();
       throw e;
@@ -136,6 +144,7 @@ final class TransactionRecorder {
 
   private LtxLog.Writer begin(
       Pos before, int pageSize, long pageCount, long timestamp, WalRange wal) throws IOException {
+    gate.beforeRecording();
     Txid txid = before.txid().next();
     return log.begin(
         new LtxHeader(
@@ -163,8 +172,11 @@ final class TransactionRecorder {
     private final DatabaseState after;
     private final boolean whole;
     private final long timestamp;
+    private final long begunNanos;
 
-    private Recorded(LtxLog.Writer writer, DatabaseState after, boolean whole, long timestamp) {
+    private Recorded(
+        LtxLog.Writer writer, DatabaseState after, boolean whole, long timestamp, long begunNanos) {
+      this.begunNanos = begunNanos;
       this.writer = writer;
       this.after = after;
       this.whole = whole;
@@ -180,18 +192,38 @@ final class TransactionRecorder {
       return timestamp;
     }
 
-    /** Makes the file the last of the log. If that fails, the file is gone. */
+    /** When it was begun, by {@link System#nanoTime}. */
+    long begunNanos() {
+      return begunNanos;
+    }
+
+    /** Size of the file. */
+    long bytes() {
+      return writer.bytes();
+    }
+
+    /**
+     * Makes the file the last of the log. If that fails, or the gate does not let it pass, the file
+     * is gone.
+     */
     void append() throws IOException {
       try {
+        gate.beforeAppend(writer.location(), after.pos());
         writer.append();
-      } catch (IOException e) {
+      } catch (IOException | RuntimeException e) {
         writer.abort();
+        throw e;
+      }
+      try {
+        gate.afterAppend();
+      } catch (ErrnoException e) {
+        revoke();
         throw e;
       }
     }
 
     /** Takes the file out of the log again: the application was not told "committed". */
-    void revoke() {
+    void revoke() throws ErrnoException {
       log.revokeLast(writer);
     }
 

@@ -1,12 +1,18 @@
 package io.litefs.store;
 
+import io.litefs.ltx.PageChecksum;
+import io.litefs.ltx.Txid;
 import io.litefs.posix.ErrnoException;
 import io.litefs.sqlite.SqliteFormatException;
 import io.litefs.sqlite.WalChecksum;
 import io.litefs.sqlite.WalFrameHeader;
 import io.litefs.sqlite.WalHeader;
+import io.litefs.sqlite.WalIndexHeader;
+import io.litefs.sqlite.WalPosition;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Follows the application's writes to the WAL and turns each transaction into a file of the log,
@@ -17,7 +23,8 @@ import java.nio.ByteBuffer;
  * transaction whose cache spilled, and then rewrites the frame headers with new checksums, the
  * commit frame's last. So all that is remembered is where the committed part ends; whenever a write
  * touches a commit frame that is then complete, the frames from there on are read and their chain
- * of checksums decides.
+ * of checksums decides. For the writers that leave frames without a checksum behind see {@link
+ * UnchainedTransaction}.
  *
  * <p>Guarded by the database's lock. Source: the WAL-mode file format document, section 4.
  */
@@ -29,10 +36,7 @@ final class WalCapture {
   /** In the map of frames: the page has no frame of this transaction. */
   private static final long ELSEWHERE = -1;
 
-  /** Transactions up to this many bytes are read in one piece. */
-  private static final int WINDOW_BYTES = 1 << 20;
-
-  private static final int MIN_WINDOW_BYTES = 1 << 14;
+  private static final Logger logger = LoggerFactory.getLogger(WalCapture.class);
 
   private final Database database;
 
@@ -42,8 +46,14 @@ final class WalCapture {
   /** Offset at which the committed part ends: the next transaction begins here. */
   private long committedEnd;
 
-  /** Checksum of the chain at {@link #committedEnd}. */
+  /** Checksum of the chain at {@link #committedEnd}; null if only the index knows it. */
   private WalChecksum committedChecksum;
+
+  /**
+   * Where a transaction ends beyond {@link #committedEnd} whose commit frame has no checksum, at
+   * least not yet; 0 if there is none. See {@link UnchainedTransaction}.
+   */
+  private volatile long unchainedEnd;
 
   /** Whether frames were written that the file was not synced after. */
   private boolean unsynced;
@@ -54,10 +64,15 @@ final class WalCapture {
    */
   private final PageTable overwritten = new PageTable();
 
-  private final PageTable frames = new PageTable();
+  /** The frames of the transaction in hand, by page. */
+  private PageTable frames = new PageTable();
+
+  /** Those of the transaction that was captured last. */
+  private PageTable lastTransaction = new PageTable();
+
   private final ByteBuffer headerBuffer = ByteBuffer.allocateDirect(HEADER_BYTES);
   private final ByteBuffer frameHeader = ByteBuffer.allocateDirect(FRAME_HEADER_BYTES);
-  private final FrameReader reader = new FrameReader();
+  private final WalFrameReader reader = new WalFrameReader();
 
   WalCapture(Database database) {
     this.database = database;
@@ -72,33 +87,118 @@ final class WalCapture {
 
   /** The WAL is gone or empty. */
   void reset() {
+    overwritten.clear();
     header = null;
     committedEnd = 0;
     committedChecksum = null;
+    unchainedEnd = 0;
     unsynced = false;
-    overwritten.clear();
+    lastTransaction.clear();
   }
 
-  void truncated(long size) {
-    if (size < HEADER_BYTES) {
-      reset();
+  /**
+   * The WAL is about to begin anew. SQLite has copied every frame that it knows of into the
+   * database file. If the last transaction is not there, its writer died or failed before it
+   * published it: nobody here ever saw it.
+   */
+  private void restarting() throws IOException {
+    restoreUnseen(lastTransaction);
+  }
+
+  /**
+   * The WAL is about to be removed or emptied, by SQLite when all of it is in the database file, or
+   * by somebody who throws away what is not.
+   */
+  void going(BackingFile wal) throws IOException {
+    if (header != null) {
+      PageTable committed = new PageTable();
+      mapCommitted(wal, committed);
+      restoreUnseen(committed);
     }
   }
 
   /**
-   * A checkpoint must not overwrite pages of the database whose frames, or whose transactions in
-   * the log, a power cut could still take away.
+   * What the log has and the database file will not have without the WAL is undone by a transaction
+   * of its own.
+   *
+   * @param pages those that may be another in the file
    */
-  void beforeCheckpointWrite(BackingFile wal) throws ErrnoException {
+  private void restoreUnseen(PageTable pages) throws IOException {
+    BackingFile file = database.file(FileKind.DATABASE);
+    if (file == null) {
+      return;
+    }
+    PageTable checksums = database.checksums();
+    int pageSize = database.pageSize();
+    for (long pgno = pages.next(1); pgno != 0; pgno = pages.next(pgno + 1)) {
+      long known = checksums.get(pgno);
+      if (known != 0 && known != PageChecksum.of(pgno, database.readPage(file, pgno, pageSize))) {
+        overwritten.put(pgno, 1);
+      }
+    }
+    if (overwritten.next(1) != 0) {
+      Txid unseen = database.pos().txid();
+      database.recordFromFile(file, database.parseHeader(file), overwritten);
+      logger.info(
+          "{}: transaction {} was not published by its writer, or its WAL was thrown away; undone",
+          database.name(),
+          unseen);
+    }
+    overwritten.clear();
+  }
+
+  void truncating(BackingFile wal, long size) throws IOException {
+    if (size < HEADER_BYTES) {
+      going(wal);
+      reset();
+    }
+  }
+
+  /** Where the log's end is in the WAL. */
+  Base.WalEnd logEnd() {
+    return header == null
+        ? Base.WalEnd.NONE
+        : new Base.WalEnd(header.salt1(), header.salt2(), committedEnd, false);
+  }
+
+  /**
+   * A checkpoint must not overwrite pages of the database with those of transactions that a power
+   * cut could still take from the log. The frames themselves need not be on disk: the log has them,
+   * or they are older than the base, which has.
+   */
+  void beforeCheckpointWrite() throws ErrnoException {
     if (unsynced) {
       database.log().sync();
-      wal.file().fdatasync();
       unsynced = false;
     }
   }
 
+  /** The WAL's header; null as long as it has no valid one. */
+  WalHeader header() {
+    return header;
+  }
+
+  /** Where the committed part ends, if there is a header. */
+  WalPosition end() {
+    return new WalPosition(
+        committedEnd, committedChecksum == null ? WalChecksum.ZERO : committedChecksum);
+  }
+
+  /** Goes on behind what somebody else has written: all of it is in the log. */
+  void continueFrom(WalHeader present, WalPosition end) {
+    reset();
+    header = present;
+    committedEnd = end.offset();
+    committedChecksum = end.checksum();
+    unsynced = true;
+  }
+
   void write(BackingFile wal, ByteBuffer from, long offset) throws IOException {
     if (offset < HEADER_BYTES) {
+      if (header != null) {
+        database.beforeWalGoes();
+        restarting();
+      }
       wal.file().pwrite(from, offset);
       wal.touch();
       restart(wal);
@@ -111,12 +211,22 @@ final class WalCapture {
       }
       captured = capture(wal, from, offset);
     }
+    boolean replicated = false;
+    DatabaseState stateBefore = database.state();
     if (captured != null && captured.recorded() != null) {
       captured.recorded().append();
+      replicated = database.access().waitsForReplicas();
+      if (replicated) {
+        replicate(wal, captured.recorded(), stateBefore);
+      }
     }
     try {
       wal.file().pwrite(from, offset);
     } catch (ErrnoException e) {
+      if (replicated) {
+        takeBack(wal, stateBefore);
+        throw e;
+      }
       if (captured != null && captured.recorded() != null) {
         captured.recorded().revoke();
       }
@@ -125,12 +235,169 @@ final class WalCapture {
     wal.touch();
     unsynced = true;
     if (captured != null) {
-      committedEnd = captured.end();
-      committedChecksum = captured.checksum();
-      overwritten.clear();
-      if (captured.recorded() != null) {
+      accept(captured, replicated);
+    }
+  }
+
+  /**
+   * @param accepted whether the database has its new state already
+   */
+  private void accept(Captured captured, boolean accepted) {
+    committedEnd = captured.end();
+    committedChecksum = captured.checksum();
+    unchainedEnd = 0;
+    overwritten.clear();
+    if (captured.recorded() != null) {
+      if (!accepted) {
         database.accept(captured.recorded(), true);
       }
+      PageTable captive = frames;
+      frames = lastTransaction;
+      lastTransaction = captive;
+    }
+  }
+
+  /** Whether there may be a transaction that only the index knows to be one. Any thread. */
+  boolean mayBeUnchained() {
+    return unchainedEnd != 0;
+  }
+
+  /**
+   * Whether a write must wait until the index was asked: what comes before it is a transaction by
+   * now, or its checksum cannot be checked. Any thread; may be out of date.
+   */
+  boolean needsIndexBefore(long offset) {
+    long end = unchainedEnd;
+    return end != 0 && (offset >= end || offset < HEADER_BYTES);
+  }
+
+  /**
+   * The index says that the transactions are committed whose frames end at or before its last one.
+   * Those that are in the log already are left alone.
+   */
+  void published(BackingFile wal, WalIndexHeader index) throws IOException {
+    if (header == null
+        || !logEnd().isIn(index.salt1(), index.salt2())
+        || index.pageSize() != header.pageSize()) {
+      return;
+    }
+    long end = HEADER_BYTES + index.maxFrame() * frameBytes();
+    if (unchainedEnd != 0 && unchainedEnd <= end) {
+      captureUnchained(wal, end);
+    }
+    if (committedEnd == end && committedChecksum == null) {
+      committedChecksum = index.frameChecksum();
+      unchainedEnd = 0;
+    }
+  }
+
+  /**
+   * The WAL is synced. If by the connection that wrote the commit frame last, it has written all of
+   * its transaction, checksums included, but those that it forgets. (Another's sync, before a
+   * checkpoint, may come in the middle of that.) The next transaction begins with a checksum that
+   * only the index has.
+   */
+  void syncing(BackingFile wal, long writtenTo) throws IOException {
+    if (header != null && unchainedEnd > committedEnd && unchainedEnd == writtenTo) {
+      captureUnchained(wal, unchainedEnd);
+    }
+  }
+
+  /** What was not published until now never will be: nobody has the index any more. */
+  void unpublished() {
+    unchainedEnd = committedChecksum == null ? committedEnd : 0;
+  }
+
+  /**
+   * There is no index: the WAL's only connection keeps it in its memory, and has ended every
+   * transaction before it does what this is called for.
+   */
+  void publishedInMemory(BackingFile wal) throws IOException {
+    if (header == null || unchainedEnd == 0) {
+      return;
+    }
+    int frameBytes = frameBytes();
+    long size = wal.size();
+    long end = 0;
+    reader.begin(wal, ByteBuffer.allocate(0), committedEnd);
+    for (long frame = committedEnd; frame + frameBytes <= size; frame += frameBytes) {
+      reader.read(frameHeader.clear(), frame);
+      WalFrameHeader head = WalFrameHeader.parse(frameHeader.flip());
+      if (!head.isOf(header) && !head.isUnchained()) {
+        break;
+      }
+      end = head.isCommit() ? frame + frameBytes : end;
+    }
+    if (end != 0) {
+      captureUnchained(wal, end);
+    }
+  }
+
+  /** Captures transactions up to {@code end} although they are no chain. */
+  private void captureUnchained(BackingFile wal, long end) throws IOException {
+    int frameBytes = frameBytes();
+    reader.begin(wal, ByteBuffer.allocate(0), committedEnd);
+    for (long frame = committedEnd; frame < end; frame += frameBytes) {
+      reader.read(frameHeader.clear(), frame);
+      if (WalFrameHeader.parse(frameHeader.flip()).isCommit()) {
+        Captured captured = captureThrough(wal, frame + frameBytes, true);
+        if (captured == null) {
+          throw new StoreException(
+              "the WAL at offset " + committedEnd + " has no frames that its index could mean");
+        }
+        if (captured.recorded() != null) {
+          captured.recorded().append();
+        }
+        accept(captured, false);
+        database.access().awaitReplicas(); // It is published: nothing takes it back.
+      }
+    }
+    if (committedChecksum == null) {
+      unchainedEnd = committedEnd;
+    }
+  }
+
+  /**
+   * Has replicas take the transaction before it is whole in the WAL, so that it can still fail.
+   *
+   * @param before the database without it
+   * @throws ErrnoException EIO if too few have it in time; it has been taken back then
+   */
+  private void replicate(
+      BackingFile wal, TransactionRecorder.Recorded recorded, DatabaseState before)
+      throws IOException {
+    database.accept(recorded, true);
+    if (database.access().awaitReplicas()) {
+      return;
+    }
+    takeBack(wal, before);
+    throw database.access().tooFewReplicas(recorded.after().pos().txid());
+  }
+
+  /**
+   * The transaction in hand is in the log and will not be in the WAL: records another one that
+   * leads back to {@code before}.
+   */
+  private void takeBack(BackingFile wal, DatabaseState before) throws IOException {
+    OlderPages older = new OlderPages(wal, header.pageSize());
+    database.access().takingBack(true);
+    try {
+      TransactionRecorder.Recorded back =
+          database
+              .recorder()
+              .record(
+                  database.state(),
+                  header.pageSize(),
+                  before.pageCount(),
+                  frames,
+                  older::page,
+                  TransactionRecorder.WalRange.NONE);
+      if (back != null) {
+        back.append();
+        database.accept(back, true);
+      }
+    } finally {
+      database.access().takingBack(false);
     }
   }
 
@@ -157,6 +424,7 @@ final class WalCapture {
    * A valid chain of frames that ends with a commit frame.
    *
    * @param recorded null if it changes nothing: SQLite pads a sector by repeating the commit frame
+   * @param checksum null if the commit frame has none
    */
   private record Captured(TransactionRecorder.Recorded recorded, long end, WalChecksum checksum) {}
 
@@ -175,18 +443,26 @@ final class WalCapture {
         frame < writeEnd && frame + frameBytes <= size;
         frame += frameBytes) {
       reader.read(frameHeader.clear(), frame);
-      if (WalFrameHeader.parse(frameHeader.flip()).commit() != 0) {
+      WalFrameHeader head = WalFrameHeader.parse(frameHeader.flip());
+      if (head.isCommit()) {
         commitEnd = frame + frameBytes;
+        unchainedEnd = head.isUnchained() ? commitEnd : unchainedEnd;
       }
     }
-    return commitEnd == 0 ? null : captureThrough(wal, commitEnd);
+    Captured captured = commitEnd == 0 ? null : captureThrough(wal, commitEnd, false);
+    if (captured == null && unchainedEnd != 0) {
+      database.captureUnchainedSoon();
+    }
+    return captured;
   }
 
   /**
    * Records the transaction from the committed end to {@code end}; null if its frames are no valid
    * chain (yet).
+   *
+   * @param complete whether it is known to be one, with whatever frames that have no checksum
    */
-  private Captured captureThrough(BackingFile wal, long end) throws IOException {
+  private Captured captureThrough(BackingFile wal, long end, boolean complete) throws IOException {
     reader.window(committedEnd, end);
     frames.clear();
     WalChecksum checksum = committedChecksum;
@@ -195,9 +471,18 @@ final class WalCapture {
     for (long frame = committedEnd; frame < end; frame += frameBytes) {
       ByteBuffer content = reader.slice(frame, frameBytes);
       WalFrameHeader head = WalFrameHeader.parse(content);
-      checksum = head.next(header, checksum, content);
-      if (checksum == null) {
-        return null; // SQLite is yet to rewrite the checksums.
+      boolean last = frame + frameBytes == end;
+      if (head.isUnchained() && (complete || !last)) {
+        // Left so by a writer that went back to a savepoint; a frame behind it begins from zero.
+        checksum = last ? null : WalChecksum.ZERO;
+      } else {
+        checksum =
+            checksum != null
+                ? head.next(header, checksum, content)
+                : complete && head.isOf(header) ? head.checksum() : null;
+        if (checksum == null) {
+          return null; // SQLite is yet to rewrite the checksums.
+        }
       }
       frames.put(head.pgno(), frame);
       commit = head.commit();
@@ -287,82 +572,10 @@ final class WalCapture {
       committedChecksum = header.checksum();
     } else {
       wal.file().preadFully(head.clear(), boundary - frameBytes);
-      committedChecksum = WalFrameHeader.parse(head.flip()).checksum();
+      WalFrameHeader before = WalFrameHeader.parse(head.flip());
+      committedChecksum = before.isUnchained() ? null : before.checksum();
     }
     committedEnd = boundary;
-  }
-
-  /**
-   * Reads the WAL as it will be once the write in hand is done. Slices are valid until the next
-   * call.
-   */
-  private static final class FrameReader {
-    /**
-     * Grows to what transactions need, up to {@link #WINDOW_BYTES}: there may be many databases.
-     */
-    private ByteBuffer window = ByteBuffer.allocateDirect(0);
-
-    private ByteBuffer scratch = ByteBuffer.allocateDirect(0);
-    private long windowStart;
-    private long windowEnd;
-    private BackingFile wal;
-    private ByteBuffer written;
-    private long writtenStart;
-    private long writtenEnd;
-
-    void begin(BackingFile file, ByteBuffer from, long offset) {
-      wal = file;
-      written = from;
-      writtenStart = offset;
-      writtenEnd = offset + from.remaining();
-      windowStart = 0;
-      windowEnd = 0;
-    }
-
-    /** Loads a range in one piece, if it is not too large. */
-    void window(long start, long end) throws ErrnoException {
-      if (end - start <= WINDOW_BYTES) {
-        int length = (int) (end - start);
-        if (window.capacity() < length) {
-          window =
-              ByteBuffer.allocateDirect(
-                  Math.max(MIN_WINDOW_BYTES, Integer.highestOneBit(length) * 2));
-        }
-        read(window.clear().limit((int) (end - start)), start);
-        windowStart = start;
-        windowEnd = end;
-      }
-    }
-
-    ByteBuffer slice(long offset, int length) throws ErrnoException {
-      if (offset >= windowStart && offset + length <= windowEnd) {
-        return window.slice((int) (offset - windowStart), length);
-      }
-      if (scratch.capacity() < length) {
-        scratch = ByteBuffer.allocateDirect(length);
-      }
-      ByteBuffer buffer = scratch.clear().limit(length);
-      read(buffer, offset);
-      return buffer.flip();
-    }
-
-    /** Fills {@code into}: from the file, with the write on top. */
-    void read(ByteBuffer into, long offset) throws ErrnoException {
-      int start = into.position();
-      long end = offset + into.remaining();
-      if (!(writtenStart <= offset && end <= writtenEnd)) {
-        wal.file().preadMost(into, offset);
-      }
-      long from = Math.max(offset, writtenStart);
-      long to = Math.min(end, writtenEnd);
-      if (from < to) {
-        into.put(
-            start + (int) (from - offset),
-            written,
-            written.position() + (int) (from - writtenStart),
-            (int) (to - from));
-      }
-      into.position(into.limit());
-    }
+    unchainedEnd = committedChecksum == null ? committedEnd : 0;
   }
 }

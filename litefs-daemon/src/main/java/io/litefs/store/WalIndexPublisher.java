@@ -18,11 +18,6 @@ import java.security.SecureRandom;
  */
 final class WalIndexPublisher {
 
-  /**
-   * Of the first block: both headers and {@code nBackfill}, which nobody else changes on a replica.
-   */
-  static final int OWNED_BYTES = WalIndex.CHECKPOINT_INFO + Integer.BYTES;
-
   private final Database database;
   private final SecureRandom random = new SecureRandom();
   private final ByteBuffer buffer = ByteBuffer.allocateDirect(WalIndex.BLOCK_SIZE);
@@ -32,10 +27,7 @@ final class WalIndexPublisher {
     this.database = database;
   }
 
-  /**
-   * Publishes an empty WAL over a database of {@code pageCount} pages. From now on the header is
-   * the daemon's.
-   */
+  /** Publishes an empty WAL over a database of {@code pageCount} pages. */
   void publishEmptyWal(int pageSize, long pageCount) throws ErrnoException {
     BackingFile shm = database.file(FileKind.SHM);
     if (shm == null) {
@@ -68,11 +60,5 @@ final class WalIndexPublisher {
     KernelCache cache = database.kernelCache();
     shm.file().pwrite(bytes, offset);
     cache.store(database.name() + "-shm", offset, bytes.flip());
-  }
-
-  /** The daemon is no longer the one who writes the header. */
-  void disown() {
-    last = null;
-    database.ownWalIndex(false);
   }
 }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.litefs.fuse.KernelCache;
 import io.litefs.lease.PrimaryInfo;
 import io.litefs.lease.StaticLeaser;
+import io.litefs.ltx.Pos;
 import io.litefs.replication.ChangeSink;
 import io.litefs.replication.StreamRefusedException;
 import io.litefs.store.ReplicaListener;
@@ -17,10 +18,13 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -29,6 +33,40 @@ import org.junit.jupiter.api.Timeout;
 class ClusterTest {
 
   private static final PrimaryInfo PRIMARY = new PrimaryInfo("one", URI.create("http://one:20202"));
+  private static final Handover NO_HANDOVER =
+      new Handover() {
+        @Override
+        public Optional<Long> successor() {
+          return Optional.empty();
+        }
+
+        @Override
+        public void requireNear(long nodeId) throws IOException {
+          throw new IOException("not connected");
+        }
+
+        @Override
+        public void settle() {}
+
+        @Override
+        public void send(long nodeId, String leaseId) throws IOException {
+          throw new IOException("not connected");
+        }
+      };
+
+  private static final Peers NO_PEERS =
+      new Peers() {
+        @Override
+        public Standing standing(URI node) throws IOException {
+          throw new IOException("nobody");
+        }
+
+        @Override
+        public void askForLease(URI primary) throws IOException {
+          throw new IOException("nobody");
+        }
+      };
+
   private static final Instant START = Instant.parse("2026-01-02T03:04:05Z");
 
   private final FakeStore store = new FakeStore();
@@ -46,8 +84,11 @@ class ClusterTest {
             new StaticLeaser(candidate, PRIMARY),
             store,
             this::follow,
+            NO_HANDOVER,
+            NO_PEERS,
             kernel,
-            new ClusterOptions(candidate, Duration.ofMillis(10)),
+            new ClusterOptions(
+                PRIMARY, false, candidate, false, Duration.ofMillis(10), Duration.ZERO),
             clock);
     cluster.onChange(changes::add);
     cluster.start();
@@ -193,7 +234,22 @@ class ClusterTest {
     }
 
     @Override
-    public void becomePrimary() throws IOException {
+    public void holdWriters(Duration patience) {
+      throw new AssertionError("a static lease changes no hands");
+    }
+
+    @Override
+    public void releaseWriters() {
+      throw new AssertionError("a static lease changes no hands");
+    }
+
+    @Override
+    public Map<String, Pos> positions() {
+      return Map.of();
+    }
+
+    @Override
+    public void becomePrimary(BooleanSupplier mayCommit) throws IOException {
       if (failures-- > 0) {
         throw new IOException("disk full");
       }

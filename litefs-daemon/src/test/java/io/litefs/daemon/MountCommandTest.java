@@ -130,13 +130,7 @@ class MountCommandTest {
   }
 
   @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "lease: {type: consul, consul: {url: 'http://c:8500', key: k}}\n",
-        "lease: {type: static, sync-replicas: 1}\n",
-        "lease: {type: static}\nproxy: {addr: ':8080', target: 'localhost:8081', db: a.db}\n",
-        "lease: {type: static}\nbackup: {type: file, path: /b}\n"
-      })
+  @ValueSource(strings = {"lease: {type: static}\nbackup: {type: file, path: /b}\n"})
   void whatThisVersionLacksIsRefusedRatherThanIgnored(String yaml) throws Exception {
     LitefsConfig config = parse("-config", config(yaml).toString()).load(Map.of());
     assertThatThrownBy(() -> Unavailable.refuse(config))

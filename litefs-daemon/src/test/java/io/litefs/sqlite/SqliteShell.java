@@ -13,7 +13,7 @@ import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 
 /** SQLite in a process of its own: the {@code sqlite3} shell, which can be killed at any point. */
-final class SqliteShell implements AutoCloseable {
+public final class SqliteShell implements AutoCloseable {
 
   private static final String END = "----end of answer----";
 
@@ -28,7 +28,7 @@ final class SqliteShell implements AutoCloseable {
         new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
   }
 
-  static SqliteShell open(Path database) {
+  public static SqliteShell open(Path database) {
     try {
       return new SqliteShell(
           new ProcessBuilder("sqlite3", "-batch", database.toString())
@@ -41,7 +41,7 @@ final class SqliteShell implements AutoCloseable {
   }
 
   /** Runs statements and returns what they print, errors too, lines separated by newlines. */
-  String run(String sql) throws IOException {
+  public String run(String sql) throws IOException {
     in.write(sql + "\n.print " + END + "\n");
     in.flush();
     StringBuilder answer = new StringBuilder();
@@ -55,7 +55,7 @@ final class SqliteShell implements AutoCloseable {
   }
 
   /** SIGKILL: no handler runs, nothing is rolled back. */
-  void kill() throws InterruptedException {
+  public void kill() throws InterruptedException {
     process.destroyForcibly();
     process.waitFor();
   }

@@ -170,6 +170,7 @@ class WalTest {
               return file.read(dst, offset);
             },
             scan.header().start(),
+            0,
             limit + 17);
         int frames = 0;
         while (scanner.next()) {

@@ -12,6 +12,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -20,7 +21,13 @@ class LtxLogTest {
   private static final int PAGE_SIZE = 512;
   private static final long FLAG = 1L << 63;
 
-  @TempDir Path dir;
+  @TempDir Path home;
+  private Path dir;
+
+  @BeforeEach
+  void makeDirectory() {
+    dir = home.resolve("ltx");
+  }
 
   private static Checksum checksum(int content) {
     return new Checksum(PageChecksum.of(1, page(content)) | FLAG);
@@ -51,7 +58,7 @@ class LtxLogTest {
   }
 
   private LtxLog open() throws IOException {
-    return LtxLog.open(dir, false);
+    return LtxLog.open(dir, false, Runnable::run);
   }
 
   @Test
@@ -106,6 +113,24 @@ class LtxLogTest {
     assertThat(fourth).doesNotExist();
   }
 
+  /** A power cut may take a part of one file, none of the next, and all of the one behind it. */
+  @Test
+  void removesWhatFollowsATornFileIfItsEndIsTornToo() throws IOException {
+    LtxLog before = open();
+    append(before, 6);
+    before.close();
+    for (int torn : new int[] {3, 6}) {
+      Path file = dir.resolve(String.format("%016x-%016x.ltx", torn, torn));
+      byte[] bytes = Files.readAllBytes(file);
+      java.util.Arrays.fill(bytes, bytes.length / 2, bytes.length, (byte) 0);
+      Files.write(file, bytes);
+    }
+    LtxLog log = open();
+    assertThat(log.end().txid().value()).isEqualTo(2);
+    assertThat(log.wasTorn()).isTrue();
+    assertThat(log.fileCount()).isEqualTo(2);
+  }
+
   @Test
   void beginsAfterTheLastGap() throws IOException {
     append(open(), 5);
@@ -123,12 +148,12 @@ class LtxLogTest {
     for (int txid : new int[] {1, 2, 4}) {
       Files.setLastModifiedTime(log.fileFrom(txid), FileTime.fromMillis(1000));
     }
-    assertThat(log.removeOlderThan(2000)).isEqualTo(2);
+    assertThat(log.removeOlderThan(2000, Long.MAX_VALUE)).isEqualTo(2);
     assertThat(log.fileFrom(2)).isNull();
     assertThat(log.fileFrom(3)).exists();
     Files.setLastModifiedTime(log.fileFrom(3), FileTime.fromMillis(1000));
-    assertThat(log.removeOlderThan(2000)).isEqualTo(1);
-    assertThat(log.removeOlderThan(Long.MAX_VALUE)).isZero();
+    assertThat(log.removeOlderThan(2000, Long.MAX_VALUE)).isEqualTo(1);
+    assertThat(log.removeOlderThan(Long.MAX_VALUE, Long.MAX_VALUE)).isZero();
     assertThat(log.end().txid().value()).isEqualTo(4);
   }
 
@@ -172,5 +197,46 @@ class LtxLogTest {
     assertThat(log.hasUnsynced()).isTrue();
     log.sync();
     assertThat(log.hasUnsynced()).isFalse();
+  }
+
+  @Test
+  void syncedFilesThatThePowerCutTookAreRestored() throws IOException {
+    LtxLog log = open();
+    append(log, 3);
+    log.sync();
+    write(log, 4).append(); // not synced: may go
+    Path second = log.fileFrom(2);
+    byte[] content = Files.readAllBytes(second);
+    Files.delete(second);
+    Files.write(log.fileFrom(3), new byte[0]);
+    Files.delete(log.fileFrom(4));
+    LtxLog again = open();
+    assertThat(again.end()).isEqualTo(new Pos(new Txid(3), checksum(3)));
+    assertThat(second).hasBinaryContent(content);
+    assertThat(home.resolve("segment")).doesNotExist();
+  }
+
+  @Test
+  void filesThatRetentionRemovedStayGone() throws IOException {
+    LtxLog log = open();
+    append(log, 3);
+    log.sync();
+    assertThat(log.removeOlderThan(Long.MAX_VALUE, Long.MAX_VALUE)).isEqualTo(2);
+    LtxLog again = open();
+    assertThat(again.files()).hasSize(1);
+    assertThat(again.fileFrom(1)).isNull();
+  }
+
+  @Test
+  void closedLogIsPlainFiles() throws IOException {
+    LtxLog log = open();
+    append(log, 2);
+    log.sync();
+    assertThat(home.resolve("segment")).exists();
+    log.close();
+    assertThat(home.resolve("segment")).doesNotExist();
+    try (java.util.stream.Stream<Path> files = Files.list(dir)) {
+      assertThat(files).hasSize(2);
+    }
   }
 }

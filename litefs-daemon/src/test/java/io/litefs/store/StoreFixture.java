@@ -1,5 +1,6 @@
 package io.litefs.store;
 
+import io.litefs.fuse.Keepers;
 import io.litefs.fuse.KernelCache;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -12,6 +13,7 @@ import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.Set;
 
 /** A store on a data directory without a mount, and databases made by SQLite elsewhere. */
 final class StoreFixture implements AutoCloseable {
@@ -37,8 +39,23 @@ final class StoreFixture implements AutoCloseable {
   final Path dir;
   Store store;
 
+  /** Takes effect when the store is opened again. */
+  long divergedSize = 1L << 30;
+
+  private final Keepers keepers;
+  private final Path mount;
+
   StoreFixture(Path dir) throws IOException {
+    this(dir, null, dir.resolve("no-mount"));
+  }
+
+  /**
+   * @param mount where {@code keepers} find the files in the place of a mount
+   */
+  StoreFixture(Path dir, Keepers keepers, Path mount) throws IOException {
     this.dir = dir;
+    this.keepers = keepers;
+    this.mount = mount;
     open();
   }
 
@@ -51,10 +68,14 @@ final class StoreFixture implements AutoCloseable {
                 Durability.APPLICATION,
                 Duration.ofMinutes(10),
                 Duration.ofMinutes(1),
-                false),
+                0,
+                divergedSize,
+                Set.of(),
+                false,
+                0),
             NO_KERNEL,
-            null,
-            dir.resolve("no-mount"));
+            keepers,
+            mount);
     store.becomePrimary();
   }
 

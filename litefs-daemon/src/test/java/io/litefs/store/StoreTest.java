@@ -5,6 +5,7 @@ import static io.litefs.store.StoreFixture.execute;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.litefs.fuse.Keepers;
 import io.litefs.ltx.Checksum;
 import io.litefs.ltx.Pos;
 import io.litefs.ltx.Txid;
@@ -31,13 +32,15 @@ import org.junit.jupiter.api.io.TempDir;
 class StoreTest {
 
   @TempDir Path temp;
+  private Keepers keepers;
   private StoreFixture primary;
   private Path source;
   private byte[] content;
 
   @BeforeEach
   void makeADatabase() throws Exception {
-    primary = new StoreFixture(temp.resolve("primary"));
+    keepers = Keepers.start();
+    primary = new StoreFixture(temp.resolve("primary"), keepers, temp.resolve("no-mount"));
     source = temp.resolve("source.db");
     execute(source, "CREATE TABLE t(b BLOB)", "INSERT INTO t VALUES (randomblob(50000))");
     content = Files.readAllBytes(source);
@@ -46,6 +49,7 @@ class StoreTest {
   @AfterEach
   void close() {
     primary.close();
+    keepers.close();
   }
 
   private Database arrive(String name, byte[] bytes, int pieces) throws Exception {
@@ -202,7 +206,7 @@ class StoreTest {
     // A page that no file of the log holds differs: the log's only file is replaced by one that has
     // no pages.
     Files.delete(primary.file("bad.db", "ltx/0000000000000001-0000000000000001.ltx"));
-    LtxLog log = LtxLog.open(primary.file("bad.db", "ltx"), false);
+    LtxLog log = LtxLog.open(primary.file("bad.db", "ltx"), false, Runnable::run);
     LtxLog.Writer writer =
         log.begin(
             new io.litefs.ltx.LtxHeader(

@@ -164,6 +164,29 @@ class WalCaptureTest {
   }
 
   @Test
+  void transactionsThatNobodyCanSeeWithoutTheWalAreUndoneWhenItGoes() throws Exception {
+    byte[] before = fixture.export("a.db");
+    execute(connection, "INSERT INTO t(b) VALUES (randomblob(9000))");
+    execute(connection, "UPDATE t SET b = 'small'");
+    replay(writtenWal(), 0);
+    assertThat(database.pos().txid().value()).isEqualTo(3);
+    database.unlinkWal();
+    assertThat(database.pos().txid().value()).isEqualTo(4);
+    assertThat(fixture.export("a.db")).isEqualTo(before);
+  }
+
+  @Test
+  void theLastTransactionIsUndoneIfTheWalBeginsAnewWithoutIt() throws Exception {
+    byte[] before = fixture.export("a.db");
+    execute(connection, "INSERT INTO t(b) VALUES (randomblob(9000))");
+    byte[] bytes = writtenWal();
+    replay(bytes, 0);
+    write(bytes, 0, Wal.HEADER_SIZE);
+    assertThat(database.pos().txid().value()).isEqualTo(3);
+    assertThat(fixture.export("a.db")).isEqualTo(before);
+  }
+
+  @Test
   void restartedLogBeginsAnew() throws Exception {
     execute(connection, "INSERT INTO t(b) VALUES (randomblob(50000))");
     replay(writtenWal(), 0);

@@ -62,6 +62,12 @@ public final class PrometheusText {
     }
   }
 
+  /** Adds whole metrics that somebody else has put into this format. */
+  public PrometheusText append(String metrics) {
+    text.append(metrics);
+    return this;
+  }
+
   byte[] bytes() {
     return text.toString().getBytes(StandardCharsets.UTF_8);
   }

@@ -4,8 +4,10 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.InputStreamReader;
 import java.net.ConnectException;
 import java.net.URI;
 import java.net.URLEncoder;
@@ -15,6 +17,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
@@ -32,9 +35,10 @@ public final class ApiClient {
   /**
    * What {@code GET /info} says.
    *
+   * @param candidate whether the node may be primary
    * @param primaryHostname empty if the node knows no other primary
    */
-  public record Info(boolean isPrimary, String primaryHostname) {}
+  public record Info(boolean isPrimary, boolean candidate, String primaryHostname) {}
 
   public ApiClient(URI base) {
     this.base = base;
@@ -67,18 +71,203 @@ public final class ApiClient {
         JsonParser json = new JsonFactory().createParser(body)) {
       expectOk(response.statusCode(), "ask the node at " + base, body);
       boolean isPrimary = false;
+      boolean candidate = false;
       String hostname = "";
       for (JsonToken token = json.nextToken(); token != null; token = json.nextToken()) {
         if (token == JsonToken.VALUE_TRUE && "isPrimary".equals(json.currentName())) {
           isPrimary = true;
+        } else if (token == JsonToken.VALUE_TRUE && "candidate".equals(json.currentName())) {
+          candidate = true;
         } else if (token == JsonToken.VALUE_STRING && "hostname".equals(json.currentName())) {
           hostname = json.getText();
         }
       }
-      return new Info(isPrimary, hostname);
+      return new Info(isPrimary, candidate, hostname);
     } catch (JsonProcessingException e) {
       throw new CommandException(
           base + " does not answer as a litefs node: " + e.getOriginalMessage(), e);
+    } catch (IOException e) {
+      throw lost(e);
+    }
+  }
+
+  /**
+   * What the node answers to a GET, whole.
+   *
+   * @param accept the media type that is wanted
+   */
+  public String fetch(String pathAndQuery, String accept)
+      throws CommandException, InterruptedException {
+    HttpResponse<InputStream> response = get(pathAndQuery, accept);
+    try (InputStream body = response.body()) {
+      return new String(body.readAllBytes(), StandardCharsets.UTF_8);
+    } catch (IOException e) {
+      throw lost(e);
+    }
+  }
+
+  /**
+   * Server-sent events, each given to {@code receiver}, until the node ends the stream.
+   *
+   * @throws CommandException also when the stream breaks
+   */
+  public void follow(String pathAndQuery, Consumer<String> receiver)
+      throws CommandException, InterruptedException {
+    HttpResponse<InputStream> response = get(pathAndQuery, "text/event-stream");
+    try (BufferedReader lines =
+        new BufferedReader(new InputStreamReader(response.body(), StandardCharsets.UTF_8))) {
+      StringBuilder event = new StringBuilder();
+      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+        if (line.startsWith("data: ")) {
+          event.append(line, "data: ".length(), line.length()).append('\n');
+        } else if (line.isEmpty()) {
+          receiver.accept(event.toString());
+          event.setLength(0);
+        }
+      }
+    } catch (IOException e) {
+      throw lost(e);
+    }
+  }
+
+  private HttpResponse<InputStream> get(String pathAndQuery, String accept)
+      throws CommandException, InterruptedException {
+    HttpResponse<InputStream> response =
+        send(HttpRequest.newBuilder(uri(pathAndQuery)).header("Accept", accept).GET());
+    if (response.statusCode() == 404) {
+      throw new CommandException(
+          base + " has no status: it is no litefs node, or the original LiteFS");
+    }
+    try {
+      expectOk(response.statusCode(), "ask the node at " + base, response.body());
+    } catch (IOException e) {
+      throw lost(e);
+    }
+    return response;
+  }
+
+  /**
+   * Takes the halt lock of a database on a node, until the hold is closed.
+   *
+   * @param onLoss told why, on another thread, if the lock is lost before
+   */
+  public Hold hold(String name, Consumer<String> onLoss)
+      throws CommandException, InterruptedException {
+    HttpResponse<InputStream> response =
+        send(
+            HttpRequest.newBuilder(named("/litefs/hold", name))
+                .POST(HttpRequest.BodyPublishers.noBody()));
+    InputStream body = response.body();
+    try {
+      expectOk(response.statusCode(), "take the halt lock on '" + name + "'", body);
+      BufferedReader lines =
+          new BufferedReader(new InputStreamReader(body, StandardCharsets.UTF_8));
+      String first = lines.readLine();
+      if (first == null) {
+        throw new CommandException("the node at " + base + " ended its answer; try again");
+      }
+      Hold hold = new Hold(body, field(first, "id"));
+      if (!hold.id.isEmpty()) {
+        Thread reader = new Thread(() -> hold.watch(lines, onLoss), "litefs-hold");
+        reader.setDaemon(true);
+        reader.start();
+      }
+      return hold;
+    } catch (JsonProcessingException e) {
+      throw new CommandException(
+          base + " does not answer as a litefs node: " + e.getOriginalMessage(), e);
+    } catch (IOException e) {
+      throw lost(e);
+    }
+  }
+
+  /** A field of an object on one line, as text; empty if it has none of this name. */
+  private static String field(String line, String name) throws IOException {
+    try (JsonParser json = new JsonFactory().createParser(line)) {
+      for (JsonToken token = json.nextToken(); token != null; token = json.nextToken()) {
+        if (token.isScalarValue() && name.equals(json.currentName())) {
+          return json.getText();
+        }
+      }
+      return "";
+    }
+  }
+
+  /** A halt lock that a node holds for this process. */
+  public final class Hold implements AutoCloseable {
+    private final InputStream body;
+    private final String id;
+    private volatile boolean closed;
+
+    private Hold(InputStream body, String id) {
+      this.body = body;
+      this.id = id;
+    }
+
+    private void watch(BufferedReader lines, Consumer<String> onLoss) {
+      String reason;
+      try {
+        String line = lines.readLine();
+        reason = line == null ? "the node has ended" : field(line, "lost");
+      } catch (IOException e) {
+        reason = "the connection to the node at " + base + " broke";
+      }
+      if (!closed) {
+        onLoss.accept(reason);
+      }
+    }
+
+    /** Gives the lock back; returns once that is done, or the node does not answer. */
+    @Override
+    public void close() throws InterruptedException {
+      closed = true;
+      try {
+        if (!id.isEmpty()) {
+          send(HttpRequest.newBuilder(uri("/litefs/hold?id=" + id)).DELETE()).body().close();
+        }
+      } catch (CommandException e) {
+        // The end of the connection gives it back too.
+      } catch (IOException e) {
+        // The same.
+      } finally {
+        try {
+          body.close();
+        } catch (IOException e) {
+          // Nothing is read from it any more.
+        }
+      }
+    }
+  }
+
+  /**
+   * Waits until a database has reached a TXID on the node, and on {@code replicas} of its replicas.
+   *
+   * @return the node's position, as text
+   */
+  public String await(String name, String txid, int replicas, Duration timeout)
+      throws CommandException, InterruptedException {
+    String query =
+        "/litefs/wait?db=%s&txid=%s&replicas=%d&timeout=%d"
+            .formatted(
+                URLEncoder.encode(name, StandardCharsets.UTF_8),
+                URLEncoder.encode(txid, StandardCharsets.UTF_8),
+                replicas,
+                timeout.toMillis());
+    HttpResponse<InputStream> response = send(HttpRequest.newBuilder(uri(query)).GET());
+    try (InputStream body = response.body()) {
+      expectOk(response.statusCode(), "wait for '" + name + "'", body);
+      return new String(body.readAllBytes(), StandardCharsets.UTF_8).strip();
+    } catch (IOException e) {
+      throw lost(e);
+    }
+  }
+
+  /** Asks a node to become primary; returns once it is. */
+  public void promote() throws CommandException, InterruptedException {
+    HttpResponse<InputStream> response =
+        send(HttpRequest.newBuilder(uri("/promote")).POST(HttpRequest.BodyPublishers.noBody()));
+    try (InputStream body = response.body()) {
+      expectOk(response.statusCode(), "promote the node at " + base, body);
     } catch (IOException e) {
       throw lost(e);
     }
@@ -112,17 +301,30 @@ public final class ApiClient {
   }
 
   public void export(String name, Receiver receiver) throws CommandException, InterruptedException {
+    if (!exportIfExists(name, receiver)) {
+      throw new CommandException(
+          "cannot export '" + name + "': the node at " + base + " has no such database");
+    }
+  }
+
+  /**
+   * Receives a database.
+   *
+   * @return false if the node has none of this name
+   */
+  public boolean exportIfExists(String name, Receiver receiver)
+      throws CommandException, InterruptedException {
     HttpResponse<InputStream> response = send(HttpRequest.newBuilder(named("/export", name)).GET());
     try (InputStream body = response.body()) {
       if (response.statusCode() == 404) {
-        throw new CommandException(
-            "cannot export '" + name + "': the node at " + base + " has no such database");
+        return false;
       }
       expectOk(response.statusCode(), "export '" + name + "'", body);
       receiver.receive(
           body,
           response.headers().firstValue("Litefs-Pos").orElse(""),
           response.headers().firstValueAsLong("Content-Length").orElse(-1));
+      return true;
     } catch (IOException e) {
       throw lost(e);
     }

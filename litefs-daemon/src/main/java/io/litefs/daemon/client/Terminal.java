@@ -13,6 +13,10 @@ public final class Terminal {
     return isTerminal(0);
   }
 
+  public static boolean isOutput() {
+    return isTerminal(1);
+  }
+
   public static boolean isError() {
     return isTerminal(2);
   }

@@ -112,6 +112,11 @@ public final class Demo {
           curl %4$s/events
           curl %3$s/metrics
 
+        Look at them in a browser:
+
+          %3$s/litefs/status
+          %4$s/litefs/status
+
         Logs: %1$s/*.log
         Ctrl-C stops both, unmounts, and removes %2$s with all its data.
         """,

@@ -1,0 +1,34 @@
+package io.litefs.cluster;
+
+import java.io.IOException;
+import java.util.Optional;
+
+/** How the lease gets from a primary to one of the replicas that are connected to it. */
+public interface Handover {
+
+  /** The connected candidate that is furthest; empty if there is none. */
+  Optional<Long> successor();
+
+  /**
+   * Whether the replica has been sent all but a little, so that the rest is a matter of
+   * milliseconds.
+   *
+   * @throws IOException if it is not connected
+   */
+  void requireNear(long nodeId) throws IOException;
+
+  /**
+   * Keeps writes of this node's clients for the next primary from now on, and waits a moment at
+   * most for those that are being carried out here. To be called once the role is {@link
+   * Role#HANDING_OVER}.
+   */
+  void settle();
+
+  /**
+   * Sends the lease's id after everything that was committed, then ends the stream. Returns when it
+   * is on its way.
+   *
+   * @throws IOException if it has not been sent and will not be
+   */
+  void send(long nodeId, String leaseId) throws IOException;
+}

@@ -1,0 +1,55 @@
+package io.litefs.daemon;
+
+import io.litefs.cluster.Handover;
+import io.litefs.ltx.Pos;
+import io.litefs.replication.ReplicaStatus;
+import io.litefs.replication.StreamHandler;
+import io.litefs.store.Store;
+import java.io.IOException;
+import java.util.Comparator;
+import java.util.Map;
+import java.util.Optional;
+
+/** Hands the lease over on the stream to a replica, behind all transactions. */
+record StreamHandover(StreamHandler streams, Store store, Runnable settling) implements Handover {
+
+  /** Transactions that are sent in a few milliseconds, while writers wait. */
+  private static final long NEAR = 1000;
+
+  @Override
+  public Optional<Long> successor() {
+    return streams.replicas().stream()
+        .filter(replica -> replica.candidate() && replica.ready())
+        .max(Comparator.comparingLong(replica -> sum(replica.positions())))
+        .map(ReplicaStatus::nodeId);
+  }
+
+  private static long sum(Map<String, Pos> positions) {
+    return positions.values().stream().mapToLong(pos -> pos.txid().value()).sum();
+  }
+
+  @Override
+  public void requireNear(long nodeId) throws IOException {
+    ReplicaStatus replica =
+        streams.replicas().stream()
+            .filter(r -> r.nodeId() == nodeId)
+            .max(Comparator.comparing(ReplicaStatus::since))
+            .orElseThrow(() -> new IOException("node %016X is not connected".formatted(nodeId)));
+    long behind = sum(store.receivedPositions()) - sum(replica.positions());
+    if (!replica.ready() || behind > NEAR) {
+      throw new IOException(
+          "node %016X is %d transactions behind; try again once it is in sync"
+              .formatted(nodeId, Math.max(behind, 0)));
+    }
+  }
+
+  @Override
+  public void settle() {
+    settling.run();
+  }
+
+  @Override
+  public void send(long nodeId, String leaseId) throws IOException {
+    streams.handoff(nodeId, leaseId);
+  }
+}

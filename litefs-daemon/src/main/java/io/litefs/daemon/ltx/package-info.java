@@ -1,0 +1,2 @@
+/** {@code litefs ltx}: transaction files as files, without a node. */
+package io.litefs.daemon.ltx;

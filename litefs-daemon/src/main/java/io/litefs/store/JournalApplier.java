@@ -1,0 +1,88 @@
+package io.litefs.store;
+
+import io.litefs.fuse.KernelCache;
+import io.litefs.fuse.LockHolder;
+import io.litefs.ltx.LtxHeader;
+import io.litefs.posix.ErrnoException;
+import io.litefs.posix.PosixFile;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.Optional;
+
+/**
+ * Applies transactions in place, under the locks that a writer with a rollback journal takes:
+ * RESERVED, PENDING, so that no new reader comes while those inside end, EXCLUSIVE. A rollback
+ * journal database has one version of each page, so readers and writers must wait for each other.
+ */
+final class JournalApplier implements TransactionApplier {
+
+  private final Database database;
+  private final DatabaseLocks locks;
+  private final AppliedState applied;
+  private final ByteBuffer buffer;
+
+  /**
+   * @param buffer direct, of the largest page size
+   */
+  JournalApplier(Database database, DatabaseLocks locks, AppliedState applied, ByteBuffer buffer) {
+    this.database = database;
+    this.locks = locks;
+    this.applied = applied;
+    this.buffer = buffer;
+  }
+
+  @Override
+  public boolean apply(ReceivedTransaction transaction, Duration patience) throws IOException {
+    if (!locks.acquireExclusive(false, patience)) {
+      return false;
+    }
+    try {
+      database.stable.writeLock().lock();
+      try {
+        write(database, transaction, buffer, true);
+        applied.publish(transaction);
+      } finally {
+        database.stable.writeLock().unlock();
+      }
+    } finally {
+      locks.releaseExclusive(false);
+    }
+    return true;
+  }
+
+  @Override
+  public Optional<LockHolder> blocker() throws ErrnoException {
+    return locks.blocker(false);
+  }
+
+  /** Writes the pages into the database file and gives it its size. */
+  static void write(
+      Database database, ReceivedTransaction transaction, ByteBuffer buffer, boolean tellKernel)
+      throws IOException {
+    BackingFile file = database.file(FileKind.DATABASE);
+    KernelCache cache = database.kernelCache();
+    LtxHeader header = transaction.header();
+    int pageSize = header.pageSize();
+    PosixFile target = file.file();
+    transaction.forEachPage(
+        buffer,
+        (pgno, page) -> {
+          long offset = (pgno - 1) * pageSize;
+          target.pwrite(page, offset);
+          if (tellKernel) {
+            page.flip();
+            cache.store(database.name(), offset, page);
+          }
+        });
+    long size = header.commit() * pageSize;
+    long actual = target.size();
+    if (actual != size) {
+      target.truncate(size);
+      if (tellKernel) {
+        cache.invalidate(database.name(), Math.min(size, actual), 0);
+      }
+    }
+    file.touch();
+  }
+}

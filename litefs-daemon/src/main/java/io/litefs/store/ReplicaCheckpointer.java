@@ -1,0 +1,317 @@
+package io.litefs.store;
+
+import io.litefs.fuse.LockHolder;
+import io.litefs.posix.ErrnoException;
+import io.litefs.posix.PosixFile;
+import io.litefs.sqlite.Wal;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Copies a replica's WAL into the database file, in the background, as a PASSIVE checkpoint of
+ * SQLite's does, and lets the WAL begin anew when all of it is copied and nobody reads it.
+ *
+ * <p>Why a reader of any version is safe:
+ *
+ * <ul>
+ *   <li>A reader under read lock i &gt; 0 reads a page from the database file only if no frame
+ *       between {@code nBackfill} as it began and its own {@code mxFrame} holds it. Its read mark
+ *       is not above its {@code mxFrame}, and no frame beyond the mark is copied. A frame up to it
+ *       is found by the reader itself in the WAL, so a copy of it is not looked at.
+ *   <li>A reader whose lock is free when the locks are looked at does not exist. One that comes
+ *       later has compared the header after it had its lock, so its {@code mxFrame} is at least the
+ *       frame that was the last when the look began, beyond which nothing is copied.
+ *   <li>A reader under read lock 0 reads the file alone, so nothing is copied while there is one,
+ *       and none comes while frames are copied: the lock is held exclusively. Who would have taken
+ *       it takes another.
+ *   <li>The WAL begins anew under read locks 1 to 4, all exclusively: nobody reads a frame.
+ * </ul>
+ *
+ * <p>{@code nBackfill} and the restart of the WAL are one thread's work: the bug of SQLite before
+ * 3.51.3, in which a checkpointer raises {@code nBackfill} after somebody else has restarted the
+ * WAL, cannot happen.
+ *
+ * <p>Power cuts: the log and the WAL are synced before the database file is overwritten, and this
+ * before {@code nBackfill} says so, hence before the WAL begins anew.
+ */
+final class ReplicaCheckpointer {
+
+  private static final Logger logger = LoggerFactory.getLogger(ReplicaCheckpointer.class);
+
+  /** A checkpoint begins when this much waits for it, and the WAL anew when it is this long. */
+  private static final long CHECKPOINT_BYTES = 8L << 20;
+
+  /** ... or when no transaction has come for so long. */
+  private static final long QUIET_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  /** What may be left to copy while no transaction can be applied, before the WAL begins anew. */
+  private static final long LAST_FRAMES = 512;
+
+  /** How long applying may be held up for readers of a fully copied WAL to end. */
+  private static final Duration RESTART_PATIENCE = Duration.ofMillis(5);
+
+  private static final Duration READ_ZERO_PATIENCE = Duration.ofMillis(100);
+  private static final long REPORT_NANOS = TimeUnit.MINUTES.toNanos(1);
+
+  private final Database database;
+  private final DatabaseLocks locks;
+  private final ReplicaWal wal;
+  private final long limitBytes;
+  private final int frameSize;
+  private final PageTable newest = new PageTable();
+  private final ByteBuffer page;
+  private final Thread thread;
+
+  private volatile boolean closed;
+  private volatile long lastAppendNanos;
+  private volatile long appended;
+
+  /** A restart is not tried again before the WAL is this long, in bytes. */
+  private long restartBytes = CHECKPOINT_BYTES;
+
+  private long reportedNanos;
+
+  /**
+   * @param limitBytes length of the WAL beyond which the log names who keeps it; 0 for never
+   */
+  ReplicaCheckpointer(Database database, DatabaseLocks locks, ReplicaWal wal, long limitBytes) {
+    this.database = database;
+    this.locks = locks;
+    this.wal = wal;
+    this.limitBytes = limitBytes;
+    this.frameSize = Wal.frameSize(wal.pageSize());
+    this.page = ByteBuffer.allocateDirect(wal.pageSize());
+    this.reportedNanos = System.nanoTime() - REPORT_NANOS;
+    this.thread = new Thread(this::run, "litefs-checkpoint-" + database.name());
+    thread.setDaemon(true);
+    appended(committed());
+    thread.start();
+  }
+
+  /** A transaction was appended, whose last frame is {@code frame}. */
+  void appended(long frame) {
+    boolean idle = appended <= wal.backfilled();
+    appended = frame;
+    lastAppendNanos = System.nanoTime();
+    if (idle || (frame - wal.backfilled()) * frameSize >= CHECKPOINT_BYTES) {
+      LockSupport.unpark(thread);
+    }
+  }
+
+  private void run() {
+    while (!closed) {
+      long backlog = (appended - wal.backfilled()) * frameSize;
+      long quiet = System.nanoTime() - lastAppendNanos;
+      if (backlog <= 0) {
+        LockSupport.park(this);
+      } else if (backlog < CHECKPOINT_BYTES && quiet < QUIET_NANOS) {
+        LockSupport.parkNanos(this, QUIET_NANOS - quiet);
+      } else if (!pass()) {
+        pause();
+      }
+    }
+  }
+
+  /** A reader is in the way, or an error: it will still be there for the next transactions. */
+  private void pause() {
+    long until = System.nanoTime() + QUIET_NANOS;
+    for (long left; !closed && (left = until - System.nanoTime()) > 0; ) {
+      LockSupport.parkNanos(this, left);
+    }
+  }
+
+  /** Whether it came forward. */
+  private boolean pass() {
+    try {
+      boolean forward = checkpoint(READ_ZERO_PATIENCE);
+      restartIfLong();
+      reportIfTooLong();
+      return forward;
+    } catch (IOException | RuntimeException e) {
+      if (!closed) {
+        logger.error("{}: cannot checkpoint the WAL: {}", database.name(), e.getMessage());
+      }
+      return false;
+    }
+  }
+
+  private long committed() {
+    database.lock.lock();
+    try {
+      return wal.committed();
+    } finally {
+      database.lock.unlock();
+    }
+  }
+
+  /**
+   * Copies what no reader forbids.
+   *
+   * @return whether anything was copied
+   */
+  private boolean checkpoint(Duration patience) throws IOException {
+    long last;
+    long pageCount;
+    database.lock.lock();
+    try {
+      last = wal.committed();
+      pageCount = database.state().pageCount();
+    } finally {
+      database.lock.unlock();
+    }
+    long safe = last <= wal.backfilled() ? 0 : safeFrame(last);
+    if (safe <= wal.backfilled() || !locks.lockReaders(0, 0, patience)) {
+      return false;
+    }
+    try {
+      // Whoever copies the database as of one position must not see the file change.
+      if (!database.stable.writeLock().tryLock()) {
+        return false;
+      }
+      try {
+        copy(safe);
+        if (safe == last) {
+          cut(pageCount);
+        }
+        database.file(FileKind.DATABASE).file().fdatasync();
+        wal.backfilled(safe);
+      } finally {
+        database.stable.writeLock().unlock();
+      }
+    } finally {
+      locks.unlockReaders(0, 0);
+    }
+    return true;
+  }
+
+  /** The last frame, up to {@code last}, that no reader forbids to copy. */
+  private long safeFrame(long last) throws ErrnoException {
+    if (locks.lockReaders(1, 4, Duration.ZERO)) {
+      locks.unlockReaders(1, 4);
+      return last;
+    }
+    long safe = last;
+    for (int slot = 1; slot <= 4; slot++) {
+      if (locks.lockReaders(slot, slot, Duration.ZERO)) {
+        locks.unlockReaders(slot, slot);
+      } else {
+        // A mark changes only under its lock held exclusively. Whoever sets it now is a new reader.
+        safe = Math.min(safe, wal.readMark(slot));
+      }
+    }
+    return safe;
+  }
+
+  private void copy(long safe) throws IOException {
+    database.log().sync();
+    wal.sync();
+    wal.attemptBackfill(safe);
+    newest.clear();
+    for (long frame = wal.backfilled() + 1; frame <= safe; frame++) {
+      newest.put(wal.pageOf(frame), frame);
+    }
+    BackingFile file = database.file(FileKind.DATABASE);
+    PosixFile target = file.file();
+    int pageSize = page.capacity();
+    for (long pgno = newest.next(1); pgno != 0; pgno = newest.next(pgno + 1)) {
+      wal.readFrame(newest.get(pgno), page.clear());
+      long offset = (pgno - 1) * pageSize;
+      target.pwrite(page.flip(), offset);
+      database.kernelCache().store(database.name(), offset, page.flip());
+    }
+    file.touch();
+  }
+
+  /** Every reader is at the last frame, or behind none: nobody needs pages beyond its size. */
+  private void cut(long pageCount) throws IOException {
+    BackingFile file = database.file(FileKind.DATABASE);
+    long size = pageCount * page.capacity();
+    if (file.size() > size) {
+      file.file().truncate(size);
+      database.kernelCache().invalidate(database.name(), size, 0);
+    }
+  }
+
+  /**
+   * Lets the WAL begin anew if it is long and all but a little of it is copied. No transaction is
+   * applied meanwhile: with everything copied, readers that begin take read lock 0, and those under
+   * the other locks drain in the time that their transactions take.
+   */
+  private void restartIfLong() throws IOException {
+    long frames = committed();
+    if (frames * frameSize < restartBytes || frames - wal.backfilled() > LAST_FRAMES) {
+      return;
+    }
+    wal.mutex.lock();
+    try {
+      checkpoint(Duration.ZERO);
+      frames = committed();
+      restartBytes = frames * frameSize + CHECKPOINT_BYTES;
+      if (wal.backfilled() < frames || !locks.lockReaders(1, 4, RESTART_PATIENCE)) {
+        return;
+      }
+      try {
+        if (database.stable.writeLock().tryLock()) {
+          try {
+            wal.restart(page.capacity(), database.state().pageCount());
+            appended = 0;
+            restartBytes = CHECKPOINT_BYTES;
+          } finally {
+            database.stable.writeLock().unlock();
+          }
+        }
+      } finally {
+        locks.unlockReaders(1, 4);
+      }
+    } finally {
+      wal.mutex.unlock();
+    }
+  }
+
+  private void reportIfTooLong() throws ErrnoException {
+    long bytes = committed() * frameSize;
+    long now = System.nanoTime();
+    if (limitBytes <= 0 || bytes <= limitBytes || now - reportedNanos < REPORT_NANOS) {
+      return;
+    }
+    reportedNanos = now;
+    logger.warn(
+        "{}: the WAL has grown to {} MB (data.replica-wal-limit is {} MB): {} keeps it with a read"
+            + " transaction; it begins anew when that has ended",
+        database.name(),
+        bytes >> 20,
+        limitBytes >> 20,
+        locks.reader().map(LockHolder::toString).orElse("nobody any more"));
+  }
+
+  /**
+   * Copies everything. Nobody else has the database open, and {@link #close} was called.
+   *
+   * @return false if a copy of the database is being made, which must not see the file change
+   */
+  boolean finish() throws IOException {
+    return committed() <= wal.backfilled() || checkpoint(Duration.ZERO);
+  }
+
+  /** Ends the thread; waits for a checkpoint that is under way. */
+  void close() {
+    closed = true;
+    LockSupport.unpark(thread);
+    boolean interrupted = false;
+    while (thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        interrupted = true; // the locks must not be dropped under a checkpoint
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

@@ -1,0 +1,202 @@
+package io.litefs.store;
+
+import io.litefs.fuse.LockHolder;
+import io.litefs.posix.ErrnoException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.Optional;
+
+/**
+ * Applies transactions as the one writer of the replica's WAL: readers neither wait nor are waited
+ * for. Only a transaction that changes the page size needs them gone for a moment, since a WAL has
+ * one page size: it is written in place, under every WAL lock.
+ *
+ * <p>The WAL is taken over with the first transaction, and is the daemon's until {@link #release},
+ * {@link #discard} or {@link #leave}.
+ */
+final class WalApplier implements TransactionApplier {
+
+  private final Database database;
+  private final DatabaseLocks locks;
+  private final AppliedState applied;
+  private final ByteBuffer buffer;
+  private final long limitBytes;
+
+  /** Both null until the WAL is taken over. */
+  private ReplicaWal wal;
+
+  private ReplicaCheckpointer checkpointer;
+
+  /** Whether readers must leave for the transaction in hand. */
+  private boolean needsReadersGone;
+
+  /**
+   * @param buffer direct, of the largest page size
+   * @param limitBytes see {@link StoreOptions#replicaWalLimit}
+   */
+  WalApplier(
+      Database database,
+      DatabaseLocks locks,
+      AppliedState applied,
+      ByteBuffer buffer,
+      long limitBytes) {
+    this.database = database;
+    this.locks = locks;
+    this.applied = applied;
+    this.buffer = buffer;
+    this.limitBytes = limitBytes;
+  }
+
+  /**
+   * Takes the WAL over if it is not ours already, in whatever state applications or a time as
+   * primary have left it.
+   *
+   * @return false if applications stood in the way for as long as {@code patience}
+   */
+  boolean takeOver(Duration patience) throws IOException {
+    if (wal == null) {
+      if (!locks.guardWal(patience)) {
+        return false;
+      }
+      wal = ReplicaWal.takeOver(database, locks);
+      if (wal != null) {
+        sayThatItIsOurs();
+        checkpointer = new ReplicaCheckpointer(database, locks, wal, limitBytes);
+      }
+    }
+    return wal != null;
+  }
+
+  /**
+   * Recovery must never take our frames for an application's, and they come with the next
+   * transaction.
+   */
+  private void sayThatItIsOurs() throws IOException {
+    boolean done = false;
+    try {
+      database.bases().walIsApplied();
+      done = true;
+    } finally {
+      if (!done) {
+        wal.release();
+        wal = null;
+      }
+    }
+  }
+
+  @Override
+  public boolean apply(ReceivedTransaction transaction, Duration patience) throws IOException {
+    if (!takeOver(patience)) {
+      return false;
+    }
+    needsReadersGone = transaction.header().pageSize() != wal.pageSize();
+    if (needsReadersGone) {
+      return replace(transaction, patience);
+    }
+    wal.mutex.lock();
+    try {
+      wal.append(transaction, buffer);
+      applied.publish(
+          transaction,
+          () -> {
+            wal.commit();
+            checkpointer.appended(wal.committed());
+          });
+    } finally {
+      wal.mutex.unlock();
+    }
+    return true;
+  }
+
+  private boolean replace(ReceivedTransaction transaction, Duration patience) throws IOException {
+    checkpointer.close();
+    try {
+      if (!locks.acquireExclusive(true, patience)) {
+        return false;
+      }
+      try {
+        database.stable.writeLock().lock();
+        wal.mutex.lock();
+        try {
+          // Readers are gone, so the WAL, whose frames are of the old size, is nobody's.
+          JournalApplier.write(database, transaction, buffer, true);
+          database.file(FileKind.DATABASE).file().fdatasync();
+          wal.restart(transaction.header().pageSize(), transaction.header().commit());
+          applied.publish(transaction);
+        } finally {
+          wal.mutex.unlock();
+          database.stable.writeLock().unlock();
+        }
+      } finally {
+        locks.releaseExclusive(true);
+      }
+    } finally {
+      checkpointer = new ReplicaCheckpointer(database, locks, wal, limitBytes);
+    }
+    return true;
+  }
+
+  @Override
+  public Optional<LockHolder> blocker() throws ErrnoException {
+    boolean guarding = locks.isGuarded();
+    return guarding && (wal == null || needsReadersGone) ? locks.reader() : locks.guardBlocker();
+  }
+
+  /**
+   * If nobody else has the database open, copies all of the WAL into the database file and removes
+   * it, so that the next to open it uses the journal mode of its header.
+   *
+   * @return whether it is so; then EXCLUSIVE is held on the database file
+   */
+  boolean leave() throws IOException {
+    if (wal == null || !locks.tryAlone()) {
+      return false;
+    }
+    checkpointer.close();
+    boolean copied = false;
+    try {
+      copied = checkpointer.finish();
+    } finally {
+      if (!copied) {
+        locks.leaveAlone();
+        checkpointer = new ReplicaCheckpointer(database, locks, wal, limitBytes);
+      }
+    }
+    if (!copied) {
+      return false; // A snapshot is being made; with the next transaction, then.
+    }
+    discard();
+    database.unlinkWal();
+    database.unlinkShm();
+    database.kernelCache().invalidateEntry(database.name() + "-wal");
+    database.kernelCache().invalidateEntry(database.name() + "-shm");
+    return true;
+  }
+
+  /** The database is about to be removed. */
+  void discard() {
+    if (wal != null) {
+      checkpointer.close();
+      wal.discard();
+      wal = null;
+    }
+    locks.closeWal();
+  }
+
+  /**
+   * Hands the WAL over to applications, or to the next who takes it over: what is there is a normal
+   * WAL with a normal index, and the capture stands at its end. Drops the locks.
+   */
+  void release() {
+    try {
+      if (wal != null) {
+        checkpointer.close();
+        wal.release();
+        wal = null;
+      }
+    } finally {
+      locks.close();
+    }
+  }
+}

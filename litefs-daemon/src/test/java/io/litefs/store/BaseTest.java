@@ -1,0 +1,252 @@
+package io.litefs.store;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.litefs.ltx.Pos;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What a start makes of a base, the log beyond it, and a database file in whatever state. */
+class BaseTest {
+
+  private static final String DB = "a.db";
+
+  @TempDir Path home;
+  private Path source;
+  private StoreFixture running;
+
+  @BeforeEach
+  void makeDatabase() throws Exception {
+    source = home.resolve("source.db");
+    StoreFixture.execute(
+        source,
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, b BLOB)",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)"
+            + " INSERT INTO t SELECT i, randomblob(800) FROM n");
+    running = new StoreFixture(home.resolve("running"));
+    running.importFile(DB, source);
+  }
+
+  @AfterEach
+  void close() {
+    running.close();
+  }
+
+  private Database database() {
+    return running.store.find(DB);
+  }
+
+  /** As cp does it: nothing of this needs a mount. */
+  private void change(String sql) throws Exception {
+    StoreFixture.execute(source, sql);
+    byte[] content = Files.readAllBytes(source);
+    BackingFile file = database().acquire(FileKind.DATABASE, false);
+    database().truncateDatabase(file, 0);
+    database().writeDatabase(file, StoreFixture.direct(content, 0, content.length), 0);
+    database().closedAfterWriting(file, true);
+    file.release();
+  }
+
+  /** The data directory as a kill at this moment leaves it. */
+  private Path killed() throws IOException {
+    Path copy = Files.createTempDirectory(home, "killed");
+    try (Stream<Path> all = Files.walk(running.dir)) {
+      for (Path from : (Iterable<Path>) all::iterator) {
+        Path to = copy.resolve(running.dir.relativize(from).toString());
+        if (Files.isDirectory(from)) {
+          Files.createDirectories(to);
+        } else {
+          Files.copy(from, to, StandardCopyOption.COPY_ATTRIBUTES);
+        }
+      }
+    }
+    return copy;
+  }
+
+  private static void overwrite(Path file, long offset, byte[] bytes) throws IOException {
+    try (RandomAccessFile out = new RandomAccessFile(file.toFile(), "rw")) {
+      out.seek(offset);
+      out.write(bytes);
+    }
+  }
+
+  private void assertStartsAsItIs(Path copy) throws Exception {
+    Pos pos = database().pos();
+    byte[] content = running.export(DB);
+    try (StoreFixture again = new StoreFixture(copy)) {
+      assertThat(again.store.find(DB).pos()).isEqualTo(pos);
+      assertThat(again.export(DB)).isEqualTo(content);
+      assertThat(again.store.find(DB).checksumOfPages(again.store.find(DB).pageCount()))
+          .isEqualTo(pos.checksum().value());
+    }
+  }
+
+  @Test
+  void pagesThatTheLogHasBeyondTheBaseMayBeInAnyState() throws Exception {
+    byte[] before = Files.readAllBytes(running.file(DB, "database"));
+    database().bases().advance(false);
+    change("UPDATE t SET b = randomblob(800) WHERE id % 7 = 0");
+    change("UPDATE t SET b = randomblob(800) WHERE id % 5 = 0");
+    Path copy = killed();
+    Path file = copy.resolve("dbs").resolve(DB).resolve("database");
+    // None of what was written since reached the disk but one page in three.
+    byte[] after = Files.readAllBytes(file);
+    for (int page = 0; page < before.length / 4096; page++) {
+      if (page % 3 != 0) {
+        System.arraycopy(before, page * 4096, after, page * 4096, 4096);
+      }
+    }
+    Files.write(file, after);
+    assertStartsAsItIs(copy);
+  }
+
+  @Test
+  void checksumsMayBeNewerThanTheBase() throws Exception {
+    database().bases().advance(false);
+    change("UPDATE t SET b = randomblob(800) WHERE id % 7 = 0");
+    byte[] slots = java.util.Arrays.copyOf(Files.readAllBytes(checksums(running.dir)), 8192);
+    database().bases().advance(false);
+    Path copy = killed();
+    // The crash came after the checksums and before the base.
+    overwrite(checksums(copy), 0, slots);
+    assertStartsAsItIs(copy);
+  }
+
+  private static Path checksums(Path dir) {
+    return dir.resolve("dbs").resolve(DB).resolve(ChecksumFile.NAME);
+  }
+
+  @Test
+  void damagedOrMissingChecksumsAreComputedAnew() throws Exception {
+    change("DELETE FROM t WHERE id > 200");
+    database().bases().advance(false);
+    Path missing = killed();
+    Files.delete(checksums(missing));
+    assertStartsAsItIs(missing);
+    Path damaged = killed();
+    overwrite(checksums(damaged), 8192 + 8 * 9, new byte[] {1, 2, 3});
+    assertStartsAsItIs(damaged);
+    Path both = killed();
+    overwrite(checksums(both), 16, new byte[8]);
+    overwrite(checksums(both), 4096 + 16, new byte[8]);
+    assertStartsAsItIs(both);
+  }
+
+  @Test
+  void retentionKeepsWhatComesAfterTheBase() throws Exception {
+    database().bases().advance(false);
+    change("UPDATE t SET b = randomblob(800) WHERE id = 3");
+    change("UPDATE t SET b = randomblob(800) WHERE id = 4");
+    long base = database().bases().txid();
+    assertThat(base).isEqualTo(1);
+    assertThat(database().log().removeOlderThan(Long.MAX_VALUE, base)).isEqualTo(1);
+    assertThat(database().log().files()).hasSize(2);
+    assertStartsAsItIs(killed());
+  }
+
+  @Test
+  void tornFilesOfTheLogAfterAPowerCutLoseOnlyThemselves() throws Exception {
+    change("UPDATE t SET b = randomblob(800) WHERE id = 3");
+    Pos before = database().pos();
+    byte[] content = running.export(DB);
+    database().bases().advance(false);
+    byte[] file = Files.readAllBytes(running.file(DB, "database"));
+    change("UPDATE t SET b = randomblob(800) WHERE id = 4");
+    change("UPDATE t SET b = randomblob(800) WHERE id = 5");
+    Path copy = killed();
+    Path dir = copy.resolve("dbs").resolve(DB);
+    Files.write(dir.resolve("ltx/0000000000000003-0000000000000003.ltx"), new byte[0]);
+    Files.write(dir.resolve("ltx/0000000000000004-0000000000000004.ltx"), new byte[70]);
+    Files.deleteIfExists(dir.resolve("segment"));
+    Files.write(dir.resolve("database"), file);
+    try (StoreFixture again = new StoreFixture(copy)) {
+      assertThat(again.store.find(DB).pos()).isEqualTo(before);
+      assertThat(again.export(DB)).isEqualTo(content);
+    }
+  }
+
+  @Test
+  void gapInTheLogIsCutOrSteppedOver() throws Exception {
+    change("UPDATE t SET b = randomblob(800) WHERE id = 3");
+    change("UPDATE t SET b = randomblob(800) WHERE id = 4");
+    change("UPDATE t SET b = randomblob(800) WHERE id = 5");
+    Path copy = killed();
+    Path dir = copy.resolve("dbs").resolve(DB);
+    Files.write(dir.resolve("ltx/0000000000000003-0000000000000003.ltx"), new byte[0]);
+    Files.deleteIfExists(dir.resolve("segment"));
+    Files.deleteIfExists(dir.resolve(ChecksumFile.NAME));
+    // The database has everything: only the log is damaged, and its last file counts.
+    assertStartsAsItIs(copy);
+    try (Stream<Path> kept = Files.list(dir)) {
+      List<String> aside =
+          kept.map(path -> path.getFileName().toString())
+              .filter(name -> name.startsWith("ltx-aside-"))
+              .toList();
+      assertThat(aside).hasSize(1);
+    }
+  }
+
+  @Test
+  void dropLeavesNothingToRecover() throws Exception {
+    database().drop();
+    Pos pos = database().pos();
+    Path copy = killed();
+    try (StoreFixture again = new StoreFixture(copy)) {
+      assertThat(again.store.find(DB).pos()).isEqualTo(pos);
+      assertThat(again.store.export(DB)).isNull();
+    }
+  }
+
+  @Test
+  void verificationFindsThePageThatTheDiskChanged() throws Exception {
+    database().bases().advance(false);
+    Path copy = killed();
+    try (StoreFixture again = new StoreFixture(copy)) {
+      Database started = again.store.find(DB);
+      assertThat(started.bases().isUnread()).isTrue();
+      BackgroundVerification sound = new BackgroundVerification(started);
+      sound.run();
+      assertThat(sound.damaged()).isEmpty();
+      overwrite(again.file(DB, "database"), 4096 * 11 + 100, new byte[] {7});
+      BackgroundVerification damaged = new BackgroundVerification(started);
+      damaged.run();
+      assertThat(damaged.damaged()).containsExactly(12L);
+    }
+  }
+
+  @Test
+  void pageThatTheDiskChangedIsRepairedFromTheLog() throws Exception {
+    database().bases().advance(false);
+    Path copy = killed();
+    overwrite(copy.resolve("dbs").resolve(DB).resolve("database"), 4096 * 11 + 100, new byte[] {7});
+    assertStartsAsItIs(copy);
+  }
+
+  @Test
+  void writesWithoutJournalThatNeverBecameATransactionAreUndone() throws Exception {
+    Pos pos = database().pos();
+    byte[] content = running.export(DB);
+    BackingFile file = database().acquire(FileKind.DATABASE, false);
+    byte[] other = new byte[3 * 4096];
+    java.util.Arrays.fill(other, (byte) 9);
+    database().writeDatabase(file, StoreFixture.direct(other, 0, other.length), 4096 * 5 + 100);
+    database().writeDatabase(file, StoreFixture.direct(other, 0, 4096), content.length);
+    Path copy = killed();
+    try (StoreFixture again = new StoreFixture(copy)) {
+      assertThat(again.store.find(DB).pos()).isEqualTo(pos);
+      assertThat(again.export(DB)).isEqualTo(content);
+      assertThat(copy.resolve("dbs").resolve(DB).resolve("undo")).doesNotExist();
+    } finally {
+      file.release();
+    }
+  }
+}

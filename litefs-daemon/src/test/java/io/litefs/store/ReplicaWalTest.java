@@ -1,0 +1,402 @@
+package io.litefs.store;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.litefs.fuse.Keepers;
+import io.litefs.ltx.Checksum;
+import io.litefs.ltx.LtxEncoder;
+import io.litefs.ltx.LtxHeader;
+import io.litefs.ltx.PageChecksum;
+import io.litefs.ltx.Pos;
+import io.litefs.ltx.Txid;
+import io.litefs.posix.PosixFile;
+import io.litefs.replication.ChangeSink;
+import io.litefs.sqlite.SqliteShell;
+import io.litefs.sqlite.Wal;
+import io.litefs.sqlite.WalHeader;
+import io.litefs.sqlite.WalIndex;
+import io.litefs.sqlite.WalIndexHeader;
+import io.litefs.sqlite.WalPosition;
+import io.litefs.sqlite.WalScanner;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Arrays;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * A replica's WAL under connections of SQLite in other processes. There is no mount: the files that
+ * it would show are links to those of the data directory.
+ */
+class ReplicaWalTest {
+
+  private static final int PAGE_SIZE = 1024;
+  private static final String DB = "a.db";
+
+  @TempDir Path dir;
+
+  private Keepers keepers;
+  private StoreFixture fixture;
+  private ChangeSink sink;
+  private Path model;
+  private Path mounted;
+  private byte[] image = new byte[0];
+  private Pos pos = Pos.ZERO;
+
+  private static final ReplicaListener NOBODY =
+      new ReplicaListener() {
+        @Override
+        public void connected(long primaryNodeId, String clusterId) {}
+
+        @Override
+        public void ready() {}
+
+        @Override
+        public void heartbeat(Instant primaryTime) {}
+
+        @Override
+        public void disconnected(Throwable cause) {}
+      };
+
+  @BeforeEach
+  void startAReplica() throws Exception {
+    keepers = Keepers.start();
+    Path mount = Files.createDirectory(dir.resolve("mount"));
+    model = dir.resolve("model");
+    mounted = mount.resolve(DB);
+    fixture = new StoreFixture(dir.resolve("data"), keepers, mount);
+    fixture.store.becomeReplica(true);
+    sink = fixture.store.replicaSink(NOBODY);
+    onPrimary(
+        "PRAGMA page_size = " + PAGE_SIZE,
+        "PRAGMA journal_mode = WAL",
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, b)",
+        "INSERT INTO t VALUES (1, 'one')");
+    for (String suffix : new String[] {"", "-wal", "-shm"}) {
+      Path file = fixture.file(DB, suffix.isEmpty() ? "database" : suffix.substring(1));
+      if (!Files.exists(file)) {
+        Files.createFile(file);
+      }
+      Files.createLink(mount.resolve(DB + suffix), file);
+    }
+  }
+
+  @AfterEach
+  void stop() throws IOException {
+    ((ReplicaSink) sink).close();
+    fixture.close();
+    keepers.close();
+  }
+
+  private Database database() {
+    return fixture.store.find(DB);
+  }
+
+  /** Makes one transaction of the statements and lets the replica receive it. */
+  private void onPrimary(String... statements) throws SQLException, IOException {
+    try (Connection connection = StoreFixture.connect(model)) {
+      StoreFixture.execute(connection, statements);
+      StoreFixture.execute(connection, "PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+    receive(Files.readAllBytes(model));
+  }
+
+  /** On a busy machine a lock may take longer than the stream's thread waits for it. */
+  private void awaitPosition() throws IOException {
+    try {
+      assertThat(database().awaitTxid(pos.txid(), Duration.ofMinutes(1))).isTrue();
+    } catch (InterruptedException e) {
+      throw new IOException(e);
+    }
+    assertThat(database().pos()).isEqualTo(pos);
+  }
+
+  private void receive(byte[] next) throws IOException {
+    ByteArrayOutputStream ltx = new ByteArrayOutputStream();
+    long txid = pos.txid().value() + 1;
+    long count = next.length / PAGE_SIZE;
+    LtxEncoder encoder =
+        new LtxEncoder(
+            Channels.newChannel(ltx),
+            new LtxHeader(
+                true,
+                PAGE_SIZE,
+                count,
+                new Txid(txid),
+                new Txid(txid),
+                1000,
+                pos.checksum(),
+                0,
+                0,
+                0,
+                0,
+                7));
+    for (int i = 0; i < count; i++) {
+      byte[] page = page(next, i);
+      if (!Arrays.equals(page, page(image, i))) {
+        encoder.page(i + 1, direct(page));
+      }
+    }
+    Checksum after = checksum(next);
+    encoder.finish(after);
+    sink.ltx(DB, new ByteArrayInputStream(ltx.toByteArray()));
+    image = next;
+    pos = new Pos(new Txid(txid), after);
+    awaitPosition();
+  }
+
+  private static byte[] page(byte[] image, int index) {
+    return (index + 1) * PAGE_SIZE > image.length
+        ? new byte[0]
+        : Arrays.copyOfRange(image, index * PAGE_SIZE, (index + 1) * PAGE_SIZE);
+  }
+
+  private static ByteBuffer direct(byte[] bytes) {
+    return ByteBuffer.allocateDirect(bytes.length).put(bytes).flip();
+  }
+
+  private static Checksum checksum(byte[] image) {
+    long sum = 0;
+    for (int i = 0; i < image.length / PAGE_SIZE; i++) {
+      sum ^= PageChecksum.of(i + 1, direct(page(image, i)));
+    }
+    return new Checksum(sum | Checksum.FLAG);
+  }
+
+  private ByteBuffer index() throws IOException {
+    return ByteBuffer.wrap(Files.readAllBytes(fixture.file(DB, "shm")));
+  }
+
+  private WalIndexHeader indexHeader() throws IOException {
+    return WalIndex.readHeader(index()).orElseThrow();
+  }
+
+  private WalHeader walHeader() throws IOException {
+    return WalHeader.parse(ByteBuffer.wrap(Files.readAllBytes(fixture.file(DB, "wal"))));
+  }
+
+  /** Where SQLite's recovery would find the end of the log. */
+  private WalPosition endOfLog() throws IOException {
+    try (PosixFile wal = PosixFile.open(fixture.file(DB, "wal"), PosixFile.O_RDONLY, 0)) {
+      WalHeader header = walHeader();
+      WalScanner scanner = new WalScanner(header);
+      scanner.begin(wal::preadMost, header.start());
+      while (scanner.next()) {
+        // To the last valid frame.
+      }
+      return scanner.committed();
+    }
+  }
+
+  private String value(int id) {
+    return "SELECT b FROM t WHERE id = " + id + ";";
+  }
+
+  @Test
+  void anOpenReaderKeepsItsSnapshotThroughCheckpointsAndNewReadersSeeTheNewest() throws Exception {
+    onPrimary("INSERT INTO t VALUES (2, 'two')");
+    try (SqliteShell open = SqliteShell.open(mounted);
+        SqliteShell fresh = SqliteShell.open(mounted)) {
+      assertThat(open.run("BEGIN; SELECT count(*) FROM t;")).isEqualTo("2");
+      for (int i = 3; i < 60; i++) {
+        onPrimary("INSERT INTO t VALUES (" + i + ", randomblob(3000))");
+        assertThat(fresh.run("SELECT count(*), max(id) FROM t;")).isEqualTo((i) + "|" + i);
+        assertThat(open.run("SELECT count(*) FROM t;")).isEqualTo("2");
+      }
+      assertThat(open.run("PRAGMA integrity_check;")).isEqualTo("ok");
+      assertThat(open.run("COMMIT; SELECT count(*) FROM t; PRAGMA integrity_check;"))
+          .isEqualTo("59\nok");
+    }
+    assertThat(fixture.export(DB)).isEqualTo(image);
+    assertThat(database().isWalApplied()).isTrue();
+  }
+
+  @Test
+  void noApplicationBecomesTheWriterNorCheckpoints() throws Exception {
+    onPrimary("INSERT INTO t VALUES (2, 'two')");
+    byte[] before = Files.readAllBytes(fixture.file(DB, "wal"));
+    try (SqliteShell shell = SqliteShell.open(mounted)) {
+      assertThat(shell.run("BEGIN IMMEDIATE;")).contains("database is locked");
+      assertThat(shell.run("INSERT INTO t VALUES (9, 'nine');")).contains("database is locked");
+      assertThat(shell.run("PRAGMA wal_checkpoint(TRUNCATE);")).startsWith("1|");
+      assertThat(shell.run("PRAGMA journal_mode = DELETE;")).contains("locked");
+      assertThat(shell.run("SELECT count(*) FROM t;")).isEqualTo("2");
+    }
+    assertThat(Files.readAllBytes(fixture.file(DB, "wal"))).isEqualTo(before);
+    assertThat(fixture.export(DB)).isEqualTo(image);
+  }
+
+  @Test
+  void aPageOfTheIndexThatIsWrittenBackLateTakesNothingFromUs() throws Exception {
+    onPrimary("INSERT INTO t VALUES (2, 'two')");
+    byte[] old = Files.readAllBytes(fixture.file(DB, "shm"));
+    onPrimary("INSERT INTO t VALUES (3, 'three')");
+    byte[] current = Files.readAllBytes(fixture.file(DB, "shm"));
+    assertThat(old).isNotEqualTo(current);
+
+    old[WalIndex.READ_MARKS + 4] = 42;
+    database().writeShm(database().file(FileKind.SHM), direct(Arrays.copyOf(old, 4096)), 0);
+    database()
+        .writeShm(
+            database().file(FileKind.SHM), direct(Arrays.copyOfRange(old, 16384, 20480)), 16384);
+
+    current[WalIndex.READ_MARKS + 4] = 42;
+    assertThat(Files.readAllBytes(fixture.file(DB, "shm"))).isEqualTo(current);
+  }
+
+  @Test
+  void applicationsGoOnWithTheWalOfAPromotedReplica() throws Exception {
+    onPrimary("INSERT INTO t VALUES (2, 'two')");
+    try (SqliteShell open = SqliteShell.open(mounted);
+        SqliteShell other = SqliteShell.open(mounted)) {
+      assertThat(open.run(value(2))).isEqualTo("two");
+      onPrimary("UPDATE t SET b = 'zwei' WHERE id = 2");
+      ((ReplicaSink) sink).close();
+
+      assertThat(database().isWalApplied()).isFalse();
+      assertThat(database().wal().header()).isEqualTo(walHeader());
+      assertThat(database().wal().end()).isEqualTo(endOfLog());
+      long before = indexHeader().maxFrame();
+      assertThat(before).isPositive();
+      WalHeader log = walHeader();
+      assertThat(open.run("INSERT INTO t VALUES (3, 'three');" + value(2))).isEqualTo("zwei");
+      assertThat(other.run(value(3) + "PRAGMA integrity_check;")).isEqualTo("three\nok");
+      assertThat(walHeader()).as("the same log goes on").isEqualTo(log);
+      assertThat(indexHeader().maxFrame()).isGreaterThan(before);
+      assertThat(other.run("PRAGMA wal_checkpoint(TRUNCATE);" + value(2) + value(3)))
+          .isEqualTo("0|0|0\nzwei\nthree");
+    }
+  }
+
+  private enum LeftBehind {
+    AS_IT_IS,
+    COMMIT_NOT_PUBLISHED,
+    INVALID_HEADER,
+    RESTARTED
+  }
+
+  @ParameterizedTest
+  @EnumSource(LeftBehind.class)
+  void theWalOfADemotedPrimaryIsTakenOverUnderItsReaders(LeftBehind state) throws Exception {
+    onPrimary("INSERT INTO t VALUES (2, 'two')");
+    ((ReplicaSink) sink).close();
+    try (SqliteShell writer = SqliteShell.open(mounted);
+        SqliteShell reader = SqliteShell.open(mounted);
+        SqliteShell later = SqliteShell.open(mounted)) {
+      writer.run("PRAGMA wal_autocheckpoint = 0; INSERT INTO t VALUES (3, 'three');");
+      // A block of the index is full, and one has begun.
+      writer.run(
+          "INSERT INTO t SELECT value + 100, randomblob(900) FROM generate_series(1, 4500);");
+      writer.run("CREATE TABLE last(v);");
+      byte[] header = Arrays.copyOf(Files.readAllBytes(fixture.file(DB, "shm")), 96);
+      assertThat(reader.run("BEGIN; SELECT count(*) FROM t;")).isEqualTo("4503");
+      writer.run("INSERT INTO t VALUES (4, 'four');");
+      if (state == LeftBehind.RESTARTED) {
+        reader.run("COMMIT;");
+        assertThat(writer.run("PRAGMA wal_checkpoint(RESTART);")).startsWith("0|");
+        assertThat(reader.run("BEGIN; SELECT count(*) FROM t;")).isEqualTo("4504");
+      }
+      becomeCaptured();
+      if (state == LeftBehind.COMMIT_NOT_PUBLISHED) {
+        poke(header);
+      } else if (state == LeftBehind.INVALID_HEADER) {
+        poke(new byte[96]);
+      }
+      String seen = state == LeftBehind.RESTARTED ? "4504" : "4503";
+
+      fixture.store.becomeReplica(true);
+      sink = fixture.store.replicaSink(NOBODY);
+      onPrimary("INSERT INTO t VALUES (5, 'five')");
+
+      assertThat(reader.run("SELECT count(*) FROM t;")).isEqualTo(seen);
+      assertThat(later.run(value(3) + value(4) + value(5))).isEqualTo("three\nfour\nfive");
+      assertThat(later.run("SELECT count(*) FROM t; PRAGMA integrity_check;"))
+          .isEqualTo("4505\nok");
+      assertThat(reader.run("PRAGMA integrity_check; COMMIT;")).isEqualTo("ok");
+      assertThat(reader.run("SELECT count(*) FROM t;")).isEqualTo("4505");
+      assertThat(writer.run("INSERT INTO t VALUES (6, 'six');")).contains("locked");
+      onPrimary("DELETE FROM t WHERE id > 100", "VACUUM");
+      assertThat(later.run("SELECT count(*) FROM t; PRAGMA integrity_check;")).isEqualTo("5\nok");
+    }
+    assertThat(fixture.export(DB)).isEqualTo(image);
+  }
+
+  /** What capture and log would know if the application had written through a mount. */
+  private void becomeCaptured() throws Exception {
+    fixture.store.becomePrimary();
+    Files.copy(fixture.file(DB, "database"), model, StandardCopyOption.REPLACE_EXISTING);
+    Files.copy(
+        fixture.file(DB, "wal"),
+        model.resolveSibling("model-wal"),
+        StandardCopyOption.REPLACE_EXISTING);
+    try (Connection connection = StoreFixture.connect(model)) {
+      StoreFixture.execute(connection, "PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+    byte[] captured = Files.readAllBytes(model);
+    Database database = database();
+    database.lock.lock();
+    try {
+      database.wal().continueFrom(walHeader(), endOfLog());
+    } finally {
+      database.lock.unlock();
+    }
+    receiveIntoLogOnly(captured);
+  }
+
+  private void receiveIntoLogOnly(byte[] captured) throws IOException {
+    Database database = database();
+    int count = captured.length / PAGE_SIZE;
+    PageTable all = new PageTable();
+    for (int i = 1; i <= count; i++) {
+      all.put(i, 1);
+    }
+    database.lock.lock();
+    try {
+      TransactionRecorder.Recorded recorded =
+          database
+              .recorder()
+              .record(
+                  database.state(),
+                  PAGE_SIZE,
+                  count,
+                  all,
+                  pgno -> direct(page(captured, (int) pgno - 1)),
+                  TransactionRecorder.WalRange.NONE);
+      recorded.append();
+      database.accept(recorded, true);
+    } finally {
+      database.lock.unlock();
+    }
+    image = captured;
+    pos = database.pos();
+  }
+
+  private void poke(byte[] header) throws IOException {
+    try (PosixFile shm = PosixFile.open(fixture.file(DB, "shm"), PosixFile.O_RDWR, 0)) {
+      shm.pwrite(direct(header), 0);
+    }
+  }
+
+  @Test
+  void framesNeverLieAboutWhereTheyAre() throws Exception {
+    onPrimary("INSERT INTO t VALUES (2, zeroblob(20000))");
+    WalIndexHeader header = indexHeader();
+    assertThat(endOfLog().offset()).isEqualTo(Wal.frameOffset(header.maxFrame() + 1, PAGE_SIZE));
+    assertThat(endOfLog().checksum()).isEqualTo(header.frameChecksum());
+    assertThat(header.pageCount()).isEqualTo(image.length / PAGE_SIZE);
+  }
+}
