@@ -22,8 +22,8 @@ public final class Http {
 
   private final String base;
 
-  Http(int port) {
-    this.base = "http://127.0.0.1:" + port;
+  Http(String host, int port) {
+    this.base = "http://" + host + ":" + port;
   }
 
   public static String encode(String value) {
@@ -70,6 +70,15 @@ public final class Http {
   public HttpResponse<InputStream> open(String pathAndQuery) {
     return send(
         "GET",
+        pathAndQuery,
+        HttpRequest.BodyPublishers.noBody(),
+        HttpResponse.BodyHandlers.ofInputStream());
+  }
+
+  /** As {@link #open}, for a POST without a body. */
+  public HttpResponse<InputStream> openPost(String pathAndQuery) {
+    return send(
+        "POST",
         pathAndQuery,
         HttpRequest.BodyPublishers.noBody(),
         HttpResponse.BodyHandlers.ofInputStream());

@@ -42,7 +42,7 @@ public final class Node implements AutoCloseable {
     this.home = home;
     this.config = config;
     this.port = freePort();
-    this.http = new Http(port);
+    this.http = new Http(config.host, port);
   }
 
   /** A node that is not running yet. */
@@ -127,8 +127,8 @@ public final class Node implements AutoCloseable {
             throw new IllegalStateException("exit code " + process.exitValue());
           }
           // A predecessor's dead mount looks mounted too, and still answers from the kernel's
-          // cache: the log decides.
-          return log().contains(": mounted " + mount())
+          // cache: the log decides. Of another program only the rest can be asked.
+          return (!config.launcher.equals(launcher()) || log().contains(": mounted " + mount()))
               && Mounts.isMounted(mount())
               && http.get("/info").statusCode() == 200;
         },
@@ -146,7 +146,8 @@ public final class Node implements AutoCloseable {
       Files.writeString(yaml, config.yaml(mount(), data(), port));
       Path log = home.resolve("node.log");
       logStart = Files.exists(log) ? Files.size(log) : 0;
-      List<String> command = new ArrayList<>(launcher());
+      List<String> command = new ArrayList<>(config.around);
+      command.addAll(config.launcher);
       command.addAll(List.of("mount", "-config", yaml.toString()));
       if (!config.command.isEmpty()) {
         command.add("--");
@@ -158,6 +159,7 @@ public final class Node implements AutoCloseable {
       builder.environment().putAll(launcherEnvironment());
       builder.environment().putAll(config.environment);
       Reaper.mount(mount());
+      Reaper.mount(lockMount());
       process = builder.start();
       Reaper.process(process.pid());
       return this;
@@ -200,10 +202,12 @@ public final class Node implements AutoCloseable {
   public int stop() {
     process.destroy();
     int code = awaitExit(Duration.ofSeconds(30));
-    if (Mounts.isMounted(mount())) {
-      throw new AssertionError("stopped, but still mounted: " + mount() + "; log:\n" + log());
+    for (Path mount : List.of(mount(), lockMount())) {
+      if (Mounts.isMounted(mount)) {
+        throw new AssertionError("stopped, but still mounted: " + mount + "; log:\n" + log());
+      }
+      Reaper.gone(mount);
     }
-    Reaper.gone(mount());
     return code;
   }
 
@@ -235,6 +239,11 @@ public final class Node implements AutoCloseable {
 
   public Path mount() {
     return home.resolve("mount");
+  }
+
+  /** Where lock files are mounted once one was used. */
+  public Path lockMount() {
+    return home.resolve(".mount.locks");
   }
 
   public Path data() {
@@ -438,6 +447,8 @@ public final class Node implements AutoCloseable {
     if (process != null) {
       Reaper.processGone(process.pid());
     }
+    Mounts.unmountIfMounted(lockMount());
+    Reaper.gone(lockMount());
     Mounts.unmountIfMounted(mount());
     Reaper.gone(mount());
     if (!Boolean.getBoolean("litefs.it.keep") && !Mounts.isMounted(mount())) {

@@ -15,6 +15,22 @@ public final class NodeConfig {
   private final Map<String, String> topLevel = new LinkedHashMap<>();
   final List<String> command = new ArrayList<>();
   final Map<String, String> environment = new LinkedHashMap<>();
+  String host = "127.0.0.1";
+  List<String> around = List.of();
+  List<String> launcher = Node.launcher();
+
+  /** Where the node's API listens, and the command that starts it there, as {@code nsenter}. */
+  public NodeConfig at(String address, List<String> command) {
+    host = address;
+    around = List.copyOf(command);
+    return this;
+  }
+
+  /** Another {@code litefs} than the one under test. */
+  public NodeConfig launcher(Path litefs) {
+    launcher = List.of(litefs.toString());
+    return this;
+  }
 
   /** A static lease: this node is the primary. */
   public static NodeConfig primary() {
@@ -63,9 +79,9 @@ public final class NodeConfig {
     NodeConfig all = new NodeConfig();
     all.set("fuse", "dir", '"' + mount.toString() + '"');
     all.set("data", "dir", '"' + data.toString() + '"');
-    all.set("http", "addr", "\"127.0.0.1:" + port + '"');
+    all.set("http", "addr", '"' + host + ":" + port + '"');
     if (get("lease", "advertise-url") == null) {
-      all.set("lease", "advertise-url", "http://127.0.0.1:" + port);
+      all.set("lease", "advertise-url", "http://" + host + ":" + port);
     }
     sections.forEach((section, keys) -> keys.forEach((key, value) -> all.set(section, key, value)));
     StringBuilder yaml = new StringBuilder();

@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -68,8 +67,9 @@ class ArrivalTest {
   @ParameterizedTest
   @MethodSource("ways")
   void aDatabaseArrivesAndReplacesAnother(String way) throws Exception {
-    Assumptions.assumeTrue(
-        !way.startsWith("rsync") || Commands.installed("rsync"), "rsync is installed");
+    assertThat(!way.startsWith("rsync") || Commands.installed("rsync"))
+        .as("rsync is installed")
+        .isTrue();
     String db = "arrived-" + Integer.toHexString(way.hashCode()) + ".db";
     // SQLite's backup cannot change the page size of a database in WAL mode; files can.
     List<String> sources =

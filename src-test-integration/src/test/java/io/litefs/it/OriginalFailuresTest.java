@@ -9,7 +9,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -199,7 +198,7 @@ class OriginalFailuresTest {
   @ValueSource(strings = {"config01.test", "config02.test", "multiwrite01.test", "crash01.test"})
   void mptesterPasses(String script) {
     Path sqlite = SqliteSource.directory();
-    Assumptions.assumeTrue(sqlite != null, "SQLite's source package can be had and built here");
+    assertThat(sqlite).as("SQLite's source package can be had and built here").isNotNull();
     String db = "mptest-" + script.replace(".test", "");
     Commands.Result result =
         Commands.run(

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.litefs.it.sqlite.LineSession;
 import java.util.Map;
 import java.util.TreeMap;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -14,6 +15,7 @@ import org.junit.jupiter.params.provider.EnumSource;
  * How often the daemon is asked. A request costs about 10 us and two switches of process; a read
  * transaction must make none, and one more per write transaction is a regression.
  */
+@Tag("alone")
 class RequestCountTest {
 
   @RegisterExtension static final Nodes NODES = Nodes.of(2);

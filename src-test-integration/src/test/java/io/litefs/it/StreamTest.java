@@ -12,10 +12,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** The primary's side of the stream as any replica may see it, and replicas that do not keep up. */
+@Tag("alone")
 class StreamTest {
 
   @RegisterExtension static final Nodes NODES = Nodes.of(2);

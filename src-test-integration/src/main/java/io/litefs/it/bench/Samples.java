@@ -5,13 +5,22 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 
-/** Repeated measurements of one thing. */
+/** Repeated measurements of one thing, in the order of the rounds. */
 final class Samples {
 
   private final List<Double> values = new ArrayList<>();
 
   void add(double value) {
     values.add(value);
+  }
+
+  /** This divided by {@code other}, round by round. */
+  Samples per(Samples other) {
+    Samples ratios = new Samples();
+    for (int i = 0; i < values.size(); i++) {
+      ratios.add(values.get(i) / other.values.get(i));
+    }
+    return ratios;
   }
 
   int count() {
@@ -35,13 +44,14 @@ final class Samples {
     return Collections.max(values);
   }
 
+  /** From the least to the greatest, as a part of the median. */
+  double spread() {
+    return (max() - min()) / median();
+  }
+
   /** {@code median (min - max)}. */
   String range(int digits) {
     String f = "%." + digits + "f";
     return String.format(Locale.ROOT, f + " (" + f + " - " + f + ")", median(), min(), max());
-  }
-
-  String rounded() {
-    return String.format(Locale.ROOT, "%,.0f", median());
   }
 }

@@ -64,8 +64,8 @@ final class SqlBench {
   }
 
   /** Median microseconds of a one-page UPDATE. */
-  double update(Path db, int count, String... pragmas) {
-    return Double.parseDouble(run("update", db, List.of(Integer.toString(count)), pragmas));
+  double update(Path db, long count, String... pragmas) {
+    return Double.parseDouble(run("update", db, List.of(Long.toString(count)), pragmas));
   }
 
   /** Median and 99th percentile, in microseconds, from commit to visible at {@code other}. */

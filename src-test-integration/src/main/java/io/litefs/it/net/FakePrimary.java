@@ -8,7 +8,9 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -67,19 +69,24 @@ public final class FakePrimary implements Closeable {
       connection.readPreface();
       connection.write(Http2Connection.SETTINGS, 0, 0, new byte[0]);
       ByteArrayOutputStream body = new ByteArrayOutputStream();
+      Set<Integer> answered = new HashSet<>();
       for (Http2Connection.Frame frame = connection.read();
           frame != null;
           frame = connection.read()) {
         if (frame.type() == Http2Connection.DATA) {
           body.write(frame.payload());
         }
-        if (frame.endsStream()) {
+        // The body goes on behind the position map: with acknowledgements, or only with its end.
+        boolean whole = frame.endsStream() || isPositionMap(body.toByteArray());
+        if (whole && answered.add(frame.stream())) {
           int stream = frame.stream();
           int request = requests.getAndIncrement();
+          byte[] map = body.toByteArray();
+          body.reset();
           thread(
               () -> {
                 try {
-                  script.answer(request, new Response(connection, stream, body.toByteArray()));
+                  script.answer(request, new Response(connection, stream, map));
                 } catch (Exception e) {
                   // The client hung up on this answer, which is what most of these tests provoke.
                 }
@@ -89,6 +96,25 @@ public final class FakePrimary implements Closeable {
     } catch (IOException e) {
       // The same.
     }
+  }
+
+  /** Whether these bytes are a whole one. */
+  private static boolean isPositionMap(byte[] bytes) {
+    java.nio.ByteBuffer in = java.nio.ByteBuffer.wrap(bytes);
+    if (in.remaining() < 4) {
+      return false;
+    }
+    for (int left = in.getInt(); left > 0; left--) {
+      if (in.remaining() < 4) {
+        return false;
+      }
+      int name = in.getInt();
+      if (in.remaining() < name + 16) {
+        return false;
+      }
+      in.position(in.position() + name + 16);
+    }
+    return !in.hasRemaining();
   }
 
   @Override

@@ -1,0 +1,89 @@
+"""The program of a Python writer of the soak harness: database, script, notes, stop file, busy timeout. See Workload.java."""
+import os
+import sqlite3
+import sys
+import time
+
+GIVE_UP_AFTER_ERRORS = 4
+
+
+class Writer:
+    def __init__(self, database, notes, busy_millis):
+        self.database = database
+        self.notes = os.open(notes, os.O_WRONLY | os.O_APPEND)
+        self.busy_seconds = busy_millis / 1000
+        self.connection = None
+        self.errors_in_a_row = 0
+
+    def note(self, line):
+        os.write(self.notes, (line + "\n").encode())
+
+    def open(self):
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+        self.connection = sqlite3.connect(self.database, timeout=self.busy_seconds, isolation_level=None, uri=True)
+
+    def execute(self, sql):
+        if self.connection is None:
+            self.open()
+        return self.connection.execute(sql).fetchall()
+
+    def roll_back(self):
+        # A failed COMMIT may have left the transaction open or not: either is fine.
+        try:
+            if self.connection is not None and self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+        except sqlite3.Error as e:
+            self.note("E 0 rollback: %s" % e)
+
+    def run(self, script, stop):
+        transaction, failed = None, False
+        for step in script:
+            kind, rest = step[0], step[2:]
+            if kind == "B":
+                if os.path.exists(stop) or self.errors_in_a_row >= GIVE_UP_AFTER_ERRORS:
+                    break
+                transaction, failed = rest, False
+                self.note("B " + transaction)
+                continue
+            if failed and kind in "SCRX":
+                continue
+            try:
+                if kind == "O":
+                    self.open()
+                elif kind == "C":
+                    self.execute("COMMIT")
+                    self.note("A %s %d" % (transaction, time.time_ns() // 1000))
+                    self.errors_in_a_row = 0
+                elif kind == "R":
+                    self.execute("ROLLBACK")
+                    self.note("R " + transaction)
+                    self.errors_in_a_row = 0
+                elif kind == "X":
+                    for row in self.execute(rest):
+                        self.note("V %s" % row[0])
+                else:
+                    self.execute(rest)
+            except sqlite3.Error as e:
+                in_transaction = kind in "SCRX"
+                self.note("E %s %s: %s" % (transaction if in_transaction else "0", step.split("(")[0], e))
+                self.errors_in_a_row += 1
+                failed = in_transaction
+                if in_transaction:
+                    self.roll_back()
+        try:
+            if self.connection is not None:
+                self.connection.close()
+        except sqlite3.Error as e:
+            self.note("E 0 close: %s" % e)
+
+
+def main():
+    database, script, notes, stop, busy_millis = sys.argv[1:6]
+    with open(script) as lines:
+        steps = lines.read().splitlines()
+    Writer(database, notes, int(busy_millis)).run(steps, stop)
+
+
+main()
