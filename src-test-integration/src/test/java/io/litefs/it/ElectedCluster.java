@@ -171,6 +171,24 @@ final class ElectedCluster implements AutoCloseable {
     return pos;
   }
 
+  /**
+   * Also waits for the bytes: a node that rolled a transaction back has the primary's position at
+   * once, and the primary's free pages with the snapshot that it asks for.
+   */
+  void awaitIdentical(String db) {
+    Await.until(
+        Await.LONG,
+        () -> db + " is the same on all nodes; logs:\n" + logs(),
+        () -> {
+          try {
+            assertIdentical(db);
+            return true;
+          } catch (AssertionError e) {
+            return false;
+          }
+        });
+  }
+
   String logs() {
     StringBuilder all = new StringBuilder();
     for (int i = 0; i < nodes.size(); i++) {

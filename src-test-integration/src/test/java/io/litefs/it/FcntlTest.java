@@ -62,6 +62,7 @@ class FcntlTest {
       assertThat(
               Commands.run("sqlite3", NODES.primary().db(db).toString(), ".timeout 0", INSERT)
                   .output())
+          .as(() -> NODES.primary().log())
           .contains("locked");
       assertThat(program.unlock()).isEqualTo("ok");
       onPrimary(db, INSERT);

@@ -154,7 +154,7 @@ class HandoffTest {
       assertThat(reader.value("SELECT count(*) || ' ' || sum(x) FROM t")).isEqualTo(seen[0]);
       reader.run("INSERT INTO t VALUES (0, '')");
       assertThat(reader.value("PRAGMA integrity_check")).isEqualTo("ok");
-      cluster.assertIdentical(db);
+      cluster.awaitIdentical(db);
       assertThat(other.value("PRAGMA integrity_check")).isEqualTo("ok");
     }
   }
