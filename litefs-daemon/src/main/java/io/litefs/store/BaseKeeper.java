@@ -68,8 +68,9 @@ final class BaseKeeper {
     current = base;
     unread = base != null && !base.clean();
     if (base != null && unchanged && base.state().equals(database.state())) {
+      // On disk before anybody writes: after a power cut the pages of a clean base are not read.
       Base open = new Base(base.state(), Base.WalEnd.NONE, false, Base.currentBoot());
-      file.writeBase(open, !base.wal().equals(Base.WalEnd.NONE));
+      file.writeBase(open);
       current = open;
     } else if (database.pageSize() > 0) {
       try {
@@ -156,7 +157,7 @@ final class BaseKeeper {
       release(files);
     }
     writeTable(checksums);
-    file.writeBase(next, true);
+    file.writeBase(next);
     current = next;
     bytesAtBase = bytes;
     retryAt = System.nanoTime();
@@ -182,7 +183,7 @@ final class BaseKeeper {
               new Base.WalEnd(end.salt1(), end.salt2(), end.offset(), true),
               false,
               base.boot());
-      file.writeBase(ours, true);
+      file.writeBase(ours);
       current = ours;
     }
   }

@@ -131,11 +131,8 @@ final class ChecksumFile {
     open().fdatasync();
   }
 
-  /**
-   * Replaces the base, durably unless it is only marked clean or not: whoever finds such a mark in
-   * error loses nothing.
-   */
-  void writeBase(Base base, boolean durably) throws ErrnoException {
+  /** Replaces the base; on disk when this returns. */
+  void writeBase(Base base) throws ErrnoException {
     ByteBuffer slot = ByteBuffer.allocateDirect(FIELDS_BYTES + Integer.BYTES);
     DatabaseState state = base.state();
     sequence++;
@@ -153,9 +150,7 @@ final class ChecksumFile {
         .putLong(base.boot());
     slot.putInt(crc(slot)).flip();
     open().pwrite(slot, (sequence & 1) * SLOT_BYTES);
-    if (durably) {
-      sync();
-    }
+    sync();
   }
 
   private static long offset(int chunk) {

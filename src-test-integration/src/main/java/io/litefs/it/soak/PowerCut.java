@@ -51,6 +51,7 @@ public final class PowerCut {
 
   private static final int STATES_PER_START = 30;
   private static final int TRANSACTIONS = 40;
+  private static final int OPERATIONS_TOLD = 60;
   private static final Duration LIMIT = Duration.ofMinutes(2);
 
   /** One database of the recording. */
@@ -299,14 +300,38 @@ public final class PowerCut {
       names.addAll(
           filesBelow(dir).stream().map(f -> node.data().relativize(f).toString()).toList());
       for (String name : names) {
-        if (!Arrays.equals(modelled.get(name), bytes(node.data().resolve(name)))) {
+        byte[] there = bytes(node.data().resolve(name));
+        if (!Arrays.equals(modelled.get(name), there)) {
           throw new AssertionError(
               "the recording of file operations does not lead to "
                   + name
-                  + " as it is on the disk");
+                  + " as it is on the disk"
+                  + difference(modelled.get(name), there, name, operations));
         }
       }
     }
+  }
+
+  private static String difference(
+      byte[] modelled, byte[] there, String name, List<FileOperation> operations) {
+    if (modelled == null || there == null) {
+      return ": it is " + (there == null ? "not there" : "there");
+    }
+    int at = Arrays.mismatch(modelled, there);
+    StringBuilder text = new StringBuilder();
+    text.append(": ").append(modelled.length).append(" bytes, not ").append(there.length);
+    text.append(", other ones from ").append(at).append(" on; what touched that:");
+    for (FileOperation operation : operations) {
+      boolean touches =
+          operation.kind() != FileOperation.Kind.WRITE
+              || operation.offset() < 0
+              || operation.offset() <= at && at < operation.offset() + operation.bytes().length;
+      if (touches && (operation.path().equals(name) || name.equals(operation.target()))) {
+        text.append("\n    ").append(operation.beganMicros()).append(" - ");
+        text.append(operation.endedMicros()).append(' ').append(operation);
+      }
+    }
+    return text.toString();
   }
 
   private static DiskModel model(Map<String, byte[]> disk, Subject subject) {
@@ -392,6 +417,13 @@ public final class PowerCut {
     };
   }
 
+  /** One of the many that a new segment is filled with. */
+  private static boolean isFiller(FileOperation operation) {
+    return operation.kind() == FileOperation.Kind.WRITE
+        && operation.path().endsWith("/segment")
+        && operation.bytes().length == 64 << 10;
+  }
+
   private static State state(
       Subject subject,
       List<FileOperation> operations,
@@ -416,7 +448,10 @@ public final class PowerCut {
     StringBuilder origin = new StringBuilder();
     origin.append(subject.db()).append(", loss ").append(loss).append(", power cut before ");
     origin.append(at == operations.size() ? "the end" : operations.get(at)).append(", after:");
-    for (FileOperation operation : operations.subList(Math.max(0, at - 25), at)) {
+    List<FileOperation> before =
+        operations.subList(0, at).stream().filter(o -> !isFiller(o)).toList();
+    for (FileOperation operation :
+        before.subList(Math.max(0, before.size() - OPERATIONS_TOLD), before.size())) {
       origin.append("\n    ").append(operation);
     }
     Path own = dir.resolve(name);

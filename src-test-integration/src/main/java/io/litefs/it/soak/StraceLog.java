@@ -11,7 +11,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -79,7 +78,11 @@ final class StraceLog {
     }
   }
 
-  /** The successful operations on files below {@code root}, by the time of their end. */
+  /**
+   * The successful operations on files below {@code root}, in the order of their ends: that of the
+   * lines, since a thread goes on only when strace has seen its call end. The times are of a clock
+   * that may be set.
+   */
   static List<FileOperation> read(Path log, Path root) {
     List<FileOperation> operations = new ArrayList<>();
     Map<String, String> unfinished = new HashMap<>();
@@ -112,7 +115,6 @@ final class StraceLog {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    operations.sort(Comparator.comparingLong(FileOperation::endedMicros));
     return operations;
   }
 
