@@ -54,6 +54,9 @@ public final class HaltSession {
   private String reason = "";
   private InFlight inFlight;
 
+  /** What the primary has taken last; the database is there now, or in a moment. */
+  private Pos taken = Pos.ZERO;
+
   /** A transaction whose fate is not known yet; completes when the stream brings it. */
   private record InFlight(Pos pos, CompletableFuture<Optional<String>> decided) {}
 
@@ -137,12 +140,14 @@ public final class HaltSession {
       requireActive();
       inFlight = flight;
     }
-    Optional<String> refused;
+    Optional<String> refused = Optional.of("it could not be sent");
     try {
       refused = outcome(file, flight);
     } finally {
       synchronized (this) {
         inFlight = null;
+        // At once: it may come back before the database is there.
+        taken = refused.isPresent() ? taken : after;
       }
     }
     if (refused.isPresent()) {
@@ -224,6 +229,9 @@ public final class HaltSession {
       if (inFlight != null && inFlight.pos().equals(pos)) {
         inFlight.decided().complete(Optional.empty());
         return inFlight.decided().join().isEmpty();
+      }
+      if (taken.equals(pos)) {
+        return true;
       }
     }
     return pos.equals(position) || pos.txid().compareTo(position.txid()) < 0;
