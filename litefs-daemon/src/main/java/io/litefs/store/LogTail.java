@@ -32,7 +32,7 @@ record LogTail(List<Entry> entries, String gap) {
   /**
    * The files after {@code base}; null if the log does not continue it.
    *
-   * @param base null: the whole log
+   * @param base null: the whole log, of which each file is verified
    */
   static LogTail after(Base base, LtxLog log) throws IOException {
     List<Entry> entries = new ArrayList<>();
@@ -40,6 +40,9 @@ record LogTail(List<Entry> entries, String gap) {
     for (Path file : log.files(pos == null ? 0 : pos.txid().value())) {
       Entry entry;
       try {
+        if (base == null) {
+          LtxLog.requireSound(file);
+        }
         entry = entry(file);
       } catch (LtxException e) {
         return new LogTail(entries, e.getMessage());

@@ -3,6 +3,7 @@ package io.litefs.store;
 import io.litefs.ltx.Checksum;
 import io.litefs.ltx.LtxDecoder;
 import io.litefs.ltx.LtxEncoder;
+import io.litefs.ltx.LtxException;
 import io.litefs.ltx.LtxFileName;
 import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.LtxTrailer;
@@ -169,15 +170,26 @@ final class LtxLog {
 
   /** Verifies a file whole; empty if it is sound. */
   private static Optional<String> damageOf(Path file) throws IOException {
+    try {
+      requireSound(file);
+      return Optional.empty();
+    } catch (LtxException e) {
+      return Optional.of(e.getMessage());
+    }
+  }
+
+  /**
+   * Reads a file whole.
+   *
+   * @throws LtxException if it is damaged
+   */
+  static void requireSound(Path file) throws IOException {
     try (FileChannel in = FileChannel.open(file);
         LtxDecoder decoder = new LtxDecoder(in, file.toString())) {
       ByteBuffer page = ByteBuffer.allocate(decoder.header().pageSize());
       while (decoder.next(page) != 0) {
         // Only the checksums that the decoder verifies at the end matter.
       }
-      return Optional.empty();
-    } catch (io.litefs.ltx.LtxException e) {
-      return Optional.of(e.getMessage());
     }
   }
 

@@ -174,8 +174,14 @@ public final class PowerCut {
       primary.start();
       replica.start();
       Map<Subject, Acknowledged> acknowledged = write(primary, dir);
-      replica.kill();
-      primary.kill();
+      // In order: what a kill interrupts may have happened, and strace does not tell.
+      for (Node node : List.of(replica, primary)) {
+        long pid = node.pid();
+        if (node.stop() != 0) {
+          throw new AssertionError("does not stop cleanly:\n" + node.log());
+        }
+        StraceLog.awaitEnd(dir.resolve(node == primary ? "p.strace" : "r.strace"), pid);
+      }
       for (Node node : List.of(primary, replica)) {
         List<FileOperation> operations =
             StraceLog.read(dir.resolve(node == primary ? "p.strace" : "r.strace"), node.data());

@@ -1,5 +1,6 @@
 package io.litefs.it.soak;
 
+import io.litefs.it.Await;
 import io.litefs.it.Commands;
 import io.litefs.it.Node;
 import io.litefs.it.soak.FileOperation.Kind;
@@ -16,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * Records the file operations of a daemon with strace(1), and reads them back.
@@ -76,6 +78,18 @@ final class StraceLog {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  /** Waits until strace has seen the end of the process, which comes after its last call. */
+  static void awaitEnd(Path log, long pid) {
+    String end = pid + " ";
+    Await.until(
+        "strace writes of the end of process " + pid,
+        () -> {
+          try (Stream<String> lines = Files.lines(log, StandardCharsets.ISO_8859_1)) {
+            return lines.anyMatch(line -> line.startsWith(end) && line.contains(" +++ "));
+          }
+        });
   }
 
   /**
