@@ -305,11 +305,12 @@ final class ReplicaDatabase {
   /** See {@link Store#holdWriters}. */
   void holdWriters(Duration patience) throws IOException {
     if (!applier.keepWritersOut(patience)) {
+      String writer =
+          database.access().isHalted()
+              ? "a replica (it has the halt lock)"
+              : applier.writer().map(LockHolder::toString).orElse("an application");
       throw new StoreException(
-          "%s: %s is writing and does not end"
-              .formatted(
-                  database.name(),
-                  applier.writer().map(LockHolder::toString).orElse("an application")));
+          "%s: %s is writing and does not end".formatted(database.name(), writer));
     }
   }
 

@@ -149,6 +149,10 @@ final class WriteAccess implements CommitGate {
     halted = now;
   }
 
+  boolean isHalted() {
+    return halted;
+  }
+
   /** Refuses what SQLite's locks do not keep from happening. */
   void requireNotHalted() throws ErrnoException {
     if (halted) {

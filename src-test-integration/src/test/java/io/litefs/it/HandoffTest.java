@@ -119,6 +119,27 @@ class HandoffTest {
     cluster.assertIdentical(db);
   }
 
+  @Test
+  void aReplicaThatWritesThroughThePrimaryIsWaitedForAndNamed() {
+    String db = "halted.db";
+    Node first = cluster.awaitPrimary();
+    Node second = cluster.others(first).get(0);
+    try (Session writer = Driver.PYTHON.open(first.db(db))) {
+      writer.runAll("CREATE TABLE t (x)", "INSERT INTO t VALUES (1)");
+    }
+    second.awaitPos(db, first.pos(db));
+    try (LockingProgram holder = new LockingProgram(second.db(db), LockingProgram.Owner.PROCESS)) {
+      assertThat(holder.await()).isEqualTo("ok");
+      var answer = second.http().call("POST", "/promote");
+      assertThat(answer.statusCode()).isEqualTo(500);
+      assertThat(answer.body()).contains(db, "halt lock");
+      assertThat(holder.sql("INSERT INTO t VALUES (2)")).isEqualTo("ok");
+      assertThat(holder.unlock()).isEqualTo("ok");
+    }
+    cluster.promote(second);
+    cluster.assertIdentical(db);
+  }
+
   /**
    * What it wrote goes, in the pages too that were free, which SQLite does not journal: on the node
    * that follows, and on one that is alone and leads again.
