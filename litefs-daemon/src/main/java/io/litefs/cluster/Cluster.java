@@ -10,6 +10,7 @@ import io.litefs.replication.StreamRefusedException;
 import io.litefs.store.ReplicaListener;
 import java.io.Closeable;
 import java.io.IOException;
+import java.net.URI;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.Instant;
@@ -327,16 +328,34 @@ public final class Cluster implements PrimaryView, Closeable {
     }
     store.becomeReplica(options.candidate());
     boolean free = primary.isEmpty() && System.nanoTime() - yieldUntilNanos >= 0;
-    if (free && options.candidate() && election.obstacle().isEmpty()) {
-      Optional<Lease> acquired = leaser.acquire();
-      if (acquired.isPresent()) {
-        election.over();
-        lead(acquired.get());
-        return;
+    if (free && options.candidate()) {
+      if (election.obstacle().isEmpty()) {
+        Optional<Lease> acquired = leaser.acquire();
+        if (acquired.isPresent()) {
+          election.over();
+          lead(acquired.get());
+          return;
+        }
+      } else {
+        Optional<URI> tail = election.toFetchFrom();
+        if (tail.isPresent()) {
+          fetchTail(tail.get());
+          return;
+        }
       }
     }
     // If it is still ours from before a restart, it must end first.
     leaser.awaitPrimaryOtherThan(primary, FREE_WAIT);
+  }
+
+  /** A node that cannot lead may have transactions that this one lost in a power cut. */
+  private void fetchTail(URI node) {
+    try {
+      streams.fetchTail(node, store.replicaSink(new TailListener(node)));
+      log.info("fetched what {} had and this node lacked", node);
+    } catch (IOException e) {
+      log.warn("cannot fetch what {} has and this node lacks: {}", node, e.getMessage());
+    }
   }
 
   private boolean isSelf(PrimaryInfo primary) {
@@ -661,6 +680,39 @@ public final class Cluster implements PrimaryView, Closeable {
           now.primary().map(p -> " of " + p.hostname() + " (" + p.advertiseUrl() + ")").orElse("");
       case PRIMARY -> " of cluster " + store.clusterId();
     };
+  }
+
+  /** Of a stream from a node that does not lead. */
+  private final class TailListener implements ReplicaListener {
+
+    private final URI node;
+
+    TailListener(URI node) {
+      this.node = node;
+    }
+
+    @Override
+    public void connected(long nodeId, String clusterId) throws IOException {
+      String own = store.clusterId();
+      if (own == null || !own.equals(clusterId)) {
+        throw new StreamRefusedException(node + " is not of this node's cluster");
+      }
+    }
+
+    @Override
+    public void ready() {
+      // The stream just ends.
+    }
+
+    @Override
+    public void heartbeat(Instant primaryTime) {
+      // It is no primary.
+    }
+
+    @Override
+    public void disconnected(Throwable cause) {
+      // Whoever reads it knows.
+    }
   }
 
   /** What the stream from one primary tells. Called on the stream's thread. */

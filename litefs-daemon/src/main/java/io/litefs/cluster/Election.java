@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -39,6 +40,12 @@ final class Election {
   /** When a node that is further was first seen; 0 if none is waited for. */
   private long deferringSinceNanos;
 
+  /** Who has transactions that this node lacks and will not lead by itself; null if nobody. */
+  private URI tailHolder;
+
+  /** Whom they were asked of in this election. */
+  private final Set<URI> asked = new HashSet<>();
+
   /** What was logged last, so that it is not said at each attempt. */
   private String said = "";
 
@@ -51,7 +58,16 @@ final class Election {
   /** Somebody leads: the next election begins afresh. */
   void over() {
     deferringSinceNanos = 0;
+    asked.clear();
     said = "";
+  }
+
+  /**
+   * After {@link #obstacle}: who is to be asked, once in an election, for transactions that this
+   * node lacks before it leads.
+   */
+  Optional<URI> toFetchFrom() {
+    return Optional.ofNullable(tailHolder).filter(asked::add);
   }
 
   /**
@@ -60,6 +76,7 @@ final class Election {
    * @throws IOException if the lease's keeper cannot be asked
    */
   Optional<String> obstacle() throws IOException {
+    tailHolder = null;
     Optional<String> obstacle = clusterMismatch();
     if (obstacle.isEmpty()) {
       obstacle = betterNode();
@@ -126,7 +143,14 @@ final class Election {
     if (deferringSinceNanos == 0) {
       deferringSinceNanos = now;
     }
-    if (now - deferringSinceNanos < DEFERENCE.toNanos()) {
+    boolean deferring = now - deferringSinceNanos < DEFERENCE.toNanos();
+    if (!deferring || !best.standing().candidate()) {
+      tailHolder = best.node();
+      if (!asked.contains(tailHolder)) {
+        return Optional.of(ahead + "; asking it for them");
+      }
+    }
+    if (deferring) {
       return Optional.of(
           best.standing().candidate()
               ? ahead

@@ -3,6 +3,7 @@ package io.litefs.daemon;
 import io.litefs.cluster.Cluster;
 import io.litefs.cluster.ClusterOptions;
 import io.litefs.cluster.RoleState;
+import io.litefs.cluster.StreamStarter;
 import io.litefs.config.ConsulConfig;
 import io.litefs.config.LeaseConfig;
 import io.litefs.config.LitefsConfig;
@@ -211,7 +212,7 @@ final class Node implements Closeable {
     return new Cluster(
         elected ? consul(lease, named) : new StaticLeaser(lease.candidate(), named),
         new StoreRole(store),
-        (primary, sink) -> follow(store, primary, sink),
+        streamStarter(store),
         new StreamHandover(streams, store, this::settleWrites),
         new HttpPeers(store.nodeId()),
         kernel,
@@ -245,18 +246,33 @@ final class Node implements Closeable {
             self));
   }
 
-  private Closeable follow(Store store, URI primary, ChangeSink sink) {
-    StreamClient client =
-        new StreamClient(
-                primary,
-                store.nodeId(),
-                Set.copyOf(config.lease().databases()),
-                sink,
-                config.lease().reconnectDelay())
-            .named(StatusPart.hostname(config.lease()))
-            .asCandidate(config.lease().candidate());
-    client.start();
-    return client;
+  private StreamStarter streamStarter(Store store) {
+    return new StreamStarter() {
+      @Override
+      public Closeable follow(URI primary, ChangeSink sink) {
+        StreamClient client = streamClient(store, primary, sink);
+        client.start();
+        return client;
+      }
+
+      @Override
+      public void fetchTail(URI node, ChangeSink sink) throws IOException {
+        try (StreamClient client = streamClient(store, node, sink).forTheTail()) {
+          client.runOnce();
+        }
+      }
+    };
+  }
+
+  private StreamClient streamClient(Store store, URI node, ChangeSink sink) {
+    return new StreamClient(
+            node,
+            store.nodeId(),
+            Set.copyOf(config.lease().databases()),
+            sink,
+            config.lease().reconnectDelay())
+        .named(StatusPart.hostname(config.lease()))
+        .asCandidate(config.lease().candidate());
   }
 
   private ApiServer startApi(

@@ -83,7 +83,17 @@ class ClusterTest {
         new Cluster(
             new StaticLeaser(candidate, PRIMARY),
             store,
-            this::follow,
+            new StreamStarter() {
+              @Override
+              public Closeable follow(URI primary, ChangeSink sink) {
+                return ClusterTest.this.follow(primary, sink);
+              }
+
+              @Override
+              public void fetchTail(URI node, ChangeSink sink) throws IOException {
+                throw new IOException("nobody");
+              }
+            },
             NO_HANDOVER,
             NO_PEERS,
             kernel,

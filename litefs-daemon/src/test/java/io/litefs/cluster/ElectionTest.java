@@ -73,10 +73,25 @@ class ElectionTest {
   }
 
   @Test
-  void aFurtherNodeThatIsNoCandidateIsNamedAsOne() throws IOException {
+  void aFurtherNodeThatIsNoCandidateIsAskedOnceForWhatItHas() throws IOException {
     memberAt(7);
     peerIsAt(9, false);
+    assertThat(election.obstacle().orElseThrow()).contains("2 transactions", "asking it");
+    assertThat(election.toFetchFrom()).contains(PEER);
+    memberAt(8);
     assertThat(election.obstacle().orElseThrow()).contains("no candidate");
+    assertThat(election.toFetchFrom()).isEmpty();
+    memberAt(9);
+    assertThat(election.obstacle()).isEmpty();
+    assertThat(election.toFetchFrom()).isEmpty();
+  }
+
+  @Test
+  void aFurtherCandidateIsLeftToLead() throws IOException {
+    memberAt(7);
+    peerIsAt(9, true);
+    assertThat(election.obstacle()).isPresent();
+    assertThat(election.toFetchFrom()).isEmpty();
   }
 
   @Test

@@ -17,6 +17,12 @@ public final class NodeId {
    */
   static final String CANDIDATE_HEADER = "litefs-candidate";
 
+  /**
+   * Header by which a node that is about to lead asks any other node for the transactions that it
+   * has lost: {@code true}. Other implementations neither send nor know it.
+   */
+  static final String TAIL_HEADER = "litefs-tail";
+
   private NodeId() {}
 
   /** The text form. */

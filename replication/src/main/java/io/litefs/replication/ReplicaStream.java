@@ -80,8 +80,10 @@ final class ReplicaStream {
    * @param nodeId its id
    * @param hostname its name for people; empty if it did not tell one
    * @param filter the databases it wants; empty for all
+   * @param tailOnly whether it is a node that is about to lead: it is sent what continues its own
+   *     transactions, and databases that it does not know, and then the stream ends
    */
-  record Peer(long nodeId, String hostname, Set<String> filter) {
+  record Peer(long nodeId, String hostname, Set<String> filter, boolean tailOnly) {
 
     boolean wants(String database) {
       return filter.isEmpty() || filter.contains(database);
@@ -144,11 +146,18 @@ final class ReplicaStream {
         if (gone) {
           throw new PeerGoneException("client has gone away");
         }
-        if (!source.isPrimary() || closing && !ready) {
+        if (!mayServe() || closing && !ready) {
           out.end();
           return;
         }
         boolean lacking = pass();
+        if (peer.tailOnly()) {
+          if (!lacking) {
+            out.end();
+            return;
+          }
+          continue;
+        }
         if (!ready) {
           ready = reached(awaited);
           if (ready) {
@@ -172,6 +181,10 @@ final class ReplicaStream {
       out.close();
       handoff.close();
     }
+  }
+
+  private boolean mayServe() {
+    return peer.tailOnly() || source.isPrimary();
   }
 
   /** Whether the replica has been sent what existed when the stream began. */
@@ -216,8 +229,11 @@ final class ReplicaStream {
     boolean lacking = false;
     for (Map.Entry<String, Progress> entry : databases.entrySet()) {
       long turn = 0;
-      while (turn < TURN && !gone && source.isPrimary()) {
-        long bytes = advance(entry.getKey(), entry.getValue());
+      while (turn < TURN && !gone && mayServe()) {
+        long bytes =
+            peer.tailOnly()
+                ? continueTail(entry.getKey(), entry.getValue())
+                : advance(entry.getKey(), entry.getValue());
         if (bytes == 0) {
           break;
         }
@@ -262,6 +278,17 @@ final class ReplicaStream {
       return 0;
     }
     return drop(name, progress, here);
+  }
+
+  /** Sends the transaction that follows, which may be in the log only, or a whole new database. */
+  private long continueTail(String name, Progress progress) throws IOException {
+    if (source.position(name) == null) {
+      return 0;
+    }
+    try (LtxFile file =
+        progress.exists ? source.next(name, progress.replica) : source.snapshot(name)) {
+      return file == null ? 0 : send(name, progress, file, "ltx");
+    }
   }
 
   private long drop(String name, Progress progress, Pos here) throws IOException {
@@ -315,7 +342,7 @@ final class ReplicaStream {
 
   /** A replica that does not read must not keep the stream of a former primary open. */
   private void cutOffIfDemoted() {
-    if (source.isPrimary()) {
+    if (mayServe()) {
       demotedNanos = 0;
     } else if (demotedNanos == 0) {
       demotedNanos = System.nanoTime();

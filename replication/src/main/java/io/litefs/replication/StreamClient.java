@@ -88,6 +88,7 @@ public final class StreamClient implements Closeable {
 
   private Thread thread;
   private volatile boolean candidate;
+  private volatile boolean tailOnly;
   private volatile boolean closed;
   private volatile StreamConnection connection;
   private volatile String problem;
@@ -129,6 +130,15 @@ public final class StreamClient implements Closeable {
   /** Tells primaries whether this node may become one; to be called before {@link #start}. */
   public StreamClient asCandidate(boolean may) {
     candidate = may;
+    return this;
+  }
+
+  /**
+   * Asks a node that need not be the primary for what continues the transactions here; then the
+   * stream ends. For {@link #runOnce}, by a node that is about to lead.
+   */
+  public StreamClient forTheTail() {
+    tailOnly = true;
     return this;
   }
 
@@ -262,6 +272,9 @@ public final class StreamClient implements Closeable {
     Map<String, String> headers = new HashMap<>();
     headers.put("litefs-id", NodeId.format(nodeId));
     headers.put(NodeId.CANDIDATE_HEADER, Boolean.toString(candidate));
+    if (tailOnly) {
+      headers.put(NodeId.TAIL_HEADER, "true");
+    }
     headers.put("content-type", "application/octet-stream");
     if (!hostname.isEmpty()) {
       headers.put(StreamHandler.HOSTNAME_HEADER, hostname);
@@ -292,7 +305,7 @@ public final class StreamClient implements Closeable {
   private void serve(BodyInput body, long primaryId) throws IOException {
     Throwable cause = null;
     try {
-      if (problem == null) {
+      if (problem == null && !tailOnly) {
         log.info("connected to primary {} at {}", NodeId.format(primaryId), primary);
       }
       StreamFrameReader frames = new StreamFrameReader(body);

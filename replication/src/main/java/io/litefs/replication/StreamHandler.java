@@ -118,7 +118,8 @@ public final class StreamHandler implements Exchange.Handler, Closeable {
       exchange.respondText(400, "node " + NodeId.format(nodeId) + " cannot replicate from itself");
       return;
     }
-    if (closed || !source.isPrimary()) {
+    boolean tail = exchange.header(NodeId.TAIL_HEADER).map("true"::equals).orElse(false);
+    if (closed || !source.isPrimary() && !tail) {
       exchange.respondText(503, "this node is not the primary");
       return;
     }
@@ -129,11 +130,11 @@ public final class StreamHandler implements Exchange.Handler, Closeable {
       exchange.respondText(400, e.getMessage());
       return;
     }
-    serve(exchange, replica.getAsLong(), positions);
+    serve(exchange, replica.getAsLong(), positions, tail);
   }
 
   @SuppressWarnings("try") // The heartbeats are only there to be closed.
-  private void serve(Exchange exchange, long replica, Map<String, Pos> positions)
+  private void serve(Exchange exchange, long replica, Map<String, Pos> positions, boolean tail)
       throws IOException {
     exchange.setHeader(NodeId.HEADER, NodeId.format(nodeId));
     String cluster = clusterId.get();
@@ -153,7 +154,7 @@ public final class StreamHandler implements Exchange.Handler, Closeable {
             source,
             exchange,
             out,
-            new ReplicaStream.Peer(replica, hostname(exchange), filter),
+            new ReplicaStream.Peer(replica, hostname(exchange), filter, tail),
             positions,
             options,
             this::count,

@@ -112,6 +112,28 @@ class StreamTest {
   }
 
   @Test
+  void nodeThatIsAboutToLeadGetsOnlyWhatContinuesItsOwnAlsoFromAReplica() throws Exception {
+    source.commits("behind.db", 4).commits("differs.db", 3).commits("new.db", 2);
+    source.commits("reaped.db", 5).forgetFilesUpTo("reaped.db", 3);
+    source.primary = false;
+    sink.positions.put("behind.db", FakeSource.pos("behind.db", 2));
+    sink.positions.put("differs.db", otherHistory("differs.db", 2));
+    sink.positions.put("only-here.db", FakeSource.pos("only-here.db", 1));
+    sink.positions.put("reaped.db", FakeSource.pos("reaped.db", 2));
+    server.start();
+    client = client().forTheTail();
+    client.runOnce();
+
+    assertThat(List.copyOf(sink.events))
+        .containsExactly(
+            "connected aa LFSC00000000000000CC",
+            "ltx behind.db 3 100",
+            "ltx behind.db 4 100",
+            "snapshot new.db 2 100",
+            "disconnected");
+  }
+
+  @Test
   void replicaWithAnotherHistoryGetsASnapshot() throws Exception {
     source.commits("ahead.db", 3).commits("differs.db", 3).commits("differed.db", 3);
     source.commits("reaped.db", 5).forgetFilesUpTo("reaped.db", 3);

@@ -7,6 +7,7 @@ import io.litefs.it.sqlite.Session;
 import io.litefs.lease.ConsulAgent;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,6 +17,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** What a user meets who sets up, or adds to, a cluster in Consul: what works, and what is said. */
 @Tag("alone")
@@ -24,6 +26,8 @@ class JoiningTest {
   private static final String DB = "app.db";
   private static ConsulAgent consul;
   private static int keys;
+
+  @TempDir private Path dir;
 
   private final List<Node> nodes = new ArrayList<>();
   private String key;
@@ -103,6 +107,38 @@ class JoiningTest {
     first.start();
     awaitPrimary(first);
     third.awaitPos(DB, pos);
+  }
+
+  @Test
+  void transactionsThatAPowerCutTookComeBackFromANodeThatCannotLead() throws Exception {
+    Node first = node("first").start();
+    awaitPrimary(first);
+    insert(first);
+    Node second =
+        node(ElectedCluster.config(consul, key, "second").set("lease", "candidate", "false"));
+    second.start();
+    second.awaitPos(DB, first.pos(DB));
+    first.stop();
+    Path durable = dir.resolve("durable");
+    Commands.run("cp", "-a", first.data().toString(), durable.toString()).orThrow();
+
+    first.start();
+    awaitPrimary(first);
+    insert(first);
+    insert(first);
+    Position pos = first.pos(DB);
+    second.awaitPos(DB, pos);
+    first.kill();
+    Commands.run("rm", "-rf", first.data().toString()).orThrow();
+    Commands.run("mv", durable.toString(), first.data().toString()).orThrow();
+    first.start();
+    awaitPrimary(first);
+    assertThat(first.pos(DB)).isEqualTo(pos);
+    awaitLine(first, "fetched what", "lacked");
+    insert(first);
+    second.awaitPos(DB, first.pos(DB));
+    first.export(DB).assertSameBytes(second.export(DB));
+    assertThat(second.data().resolve("diverged").resolve(DB)).doesNotExist();
   }
 
   @Test
