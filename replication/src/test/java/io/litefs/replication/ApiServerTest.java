@@ -530,15 +530,22 @@ class ApiServerTest {
   @Test
   void closeBreaksOffWhatDoesNotEndByItself() throws Exception {
     CompletableFuture<String> failure = new CompletableFuture<>();
+    CountDownLatch reading = new CountDownLatch(1);
     server
         .options(TestServer.options(Duration.ofSeconds(10), 10))
-        .route("POST /import", x -> failure.complete(failureOf(() -> x.body().readAllBytes())))
+        .route(
+            "POST /import",
+            x -> {
+              reading.countDown();
+              failure.complete(failureOf(() -> x.body().readAllBytes()));
+            })
         .start();
     try (RawClient idle = server.raw().send(String.format(GET, "/none"));
         RawClient client =
             server.raw().send("POST /import HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc")) {
       assertThat(idle.answer().status()).isEqualTo(404);
       assertThat(client.send("d").socket.isConnected()).isTrue();
+      reading.await();
       server.stop();
       assertThat(failure.get(10, TimeUnit.SECONDS))
           .isIn("server is closing", "client has gone away");

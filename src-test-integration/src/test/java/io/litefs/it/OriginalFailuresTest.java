@@ -6,9 +6,6 @@ import io.litefs.it.sqlite.Driver;
 import io.litefs.it.sqlite.Session;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
-import java.util.List;
-import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -192,30 +189,5 @@ class OriginalFailuresTest {
                 .orThrow()
                 .output())
         .isEqualTo("7\n");
-  }
-
-  @ParameterizedTest
-  @ValueSource(strings = {"config01.test", "config02.test", "multiwrite01.test", "crash01.test"})
-  void mptesterPasses(String script) {
-    Path sqlite = SqliteSource.directory();
-    assertThat(sqlite).as("SQLite's source package can be had and built here").isNotNull();
-    String db = "mptest-" + script.replace(".test", "");
-    Commands.Result result =
-        Commands.run(
-            Duration.ofMinutes(5),
-            Map.of(),
-            List.of(
-                "sh",
-                "-c",
-                "cd '"
-                    + sqlite.resolve("mptest")
-                    + "' && ../bin/mptester '"
-                    + NODES.primary().db(db)
-                    + "' "
-                    + script
-                    + " --timeout 240000"));
-    assertThat(result.output()).contains("0 errors");
-    assertThat(result.exitCode()).as(result.output()).isZero();
-    NODES.cluster().assertIdentical(db);
   }
 }
