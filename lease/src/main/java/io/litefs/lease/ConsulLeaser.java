@@ -35,6 +35,9 @@ public final class ConsulLeaser implements Leaser {
   private final String key;
   private volatile boolean closed;
 
+  /** Whether it was said where the lease is looked for. */
+  private boolean announcing;
+
   /** The version of the key that was seen last, and since when. Guarded by this. */
   private long seenIndex = -1;
 
@@ -213,6 +216,10 @@ public final class ConsulLeaser implements Leaser {
 
   @Override
   public void announce() throws IOException {
+    if (!announcing) {
+      announcing = true;
+      log.info("looking for the primary in Consul at {}, key {}", options.url(), key);
+    }
     String url = options.self().advertiseUrl().toString();
     String name = UUID.nameUUIDFromBytes(url.getBytes(StandardCharsets.UTF_8)).toString();
     api.put(key + "/nodes/" + name, url);

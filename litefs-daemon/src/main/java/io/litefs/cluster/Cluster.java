@@ -26,6 +26,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 
 /**
  * The role of this node, and the one place where it changes.
@@ -238,7 +239,7 @@ public final class Cluster implements PrimaryView, Closeable {
     try {
       Lease held = lease;
       if (held != null) {
-        stepDown("it was given back");
+        stepDown("it was given back", Level.INFO);
         held.close();
       }
     } catch (IOException e) {
@@ -455,9 +456,14 @@ public final class Cluster implements PrimaryView, Closeable {
     }
   }
 
-  /** Caller holds {@link #handing}. */
   private void stepDown(String reason) {
-    log.warn("this node is not the primary any more: the lease has ended, because {}", reason);
+    stepDown(reason, Level.WARN);
+  }
+
+  /** Caller holds {@link #handing}. */
+  private void stepDown(String reason, Level level) {
+    log.atLevel(level)
+        .log("this node is not the primary any more: the lease has ended, because {}", reason);
     lease = null; // First: no commit from here on.
     try {
       store.becomeReplica(options.candidate());

@@ -86,6 +86,18 @@ final class LtxCommand implements Runnable {
       }
     }
 
+    static List<Path> expand(List<Path> paths) throws IOException, CommandException {
+      List<Path> files = LtxFiles.expand(paths);
+      if (files.isEmpty()) {
+        throw CommandException.usage(
+            "there is no LTX file in "
+                + String.join(", ", paths.stream().map(Path::toString).toList())
+                + "; a database's are in DATA-DIR/dbs/DB/ltx",
+            null);
+      }
+      return files;
+    }
+
     LtxReader open(Path file) throws IOException {
       return LtxFiles.open(file, version3);
     }
@@ -106,11 +118,11 @@ final class LtxCommand implements Runnable {
     }
 
     @Override
-    void run() throws IOException {
+    void run() throws IOException, CommandException {
       String line = "%-16s %-16s %10s %6s %9s  %-24s %-16s  %s%n";
       out.printf(
           line, "MIN TXID", "MAX TXID", "BYTES", "PAGE", "COMMIT", "TIME", "PRE-APPLY", "FILE");
-      for (Path file : LtxFiles.expand(paths)) {
+      for (Path file : expand(paths)) {
         try (LtxReader reader = open(file)) {
           TransactionHeader header = reader.header();
           out.printf(
@@ -183,10 +195,7 @@ final class LtxCommand implements Runnable {
     void run() throws IOException, CommandException {
       LtxVerifier.Summary before = null;
       long bytes = 0;
-      List<Path> files = LtxFiles.expand(paths);
-      if (files.isEmpty()) {
-        throw CommandException.usage("there is no LTX file in " + paths, null);
-      }
+      List<Path> files = expand(paths);
       for (Path file : files) {
         try (LtxReader reader = open(file)) {
           LtxVerifier.Summary summary = LtxVerifier.verify(reader);
@@ -200,7 +209,7 @@ final class LtxCommand implements Runnable {
       out.println(
           "sound: "
               + files.size()
-              + " files, "
+              + (files.size() == 1 ? " file, " : " files, ")
               + Progress.size(bytes)
               + ", to position "
               + before.position());

@@ -32,7 +32,8 @@ final class WaitCommand implements Callable<Integer> {
   @Parameters(
       index = "1",
       paramLabel = "TXID",
-      description = "16 hex digits, as DB-pos in the mount has before the slash.")
+      description =
+          "Up to 16 hex digits, as DB-pos in the mount has before the slash; leading zeros may be left out.")
   String txid;
 
   @Option(
@@ -65,7 +66,15 @@ final class WaitCommand implements Callable<Integer> {
   @Override
   public Integer call() throws CommandException, InterruptedException {
     Duration timeout = Duration.ofMillis((long) (seconds * 1000));
-    out.println(ApiClient.at(url).await(database, txid, replicas, timeout));
+    out.println(ApiClient.at(url).await(database, paddedTxid(), replicas, timeout));
     return ExitCode.OK;
+  }
+
+  private String paddedTxid() throws CommandException {
+    if (!txid.matches("[0-9a-fA-F]{1,16}")) {
+      throw CommandException.usage(
+          "'" + txid + "' is no TXID: up to 16 hex digits, as 'litefs databases' shows them", null);
+    }
+    return "0".repeat(16 - txid.length()) + txid;
   }
 }

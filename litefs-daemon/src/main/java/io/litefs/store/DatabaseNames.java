@@ -25,12 +25,14 @@ final class DatabaseNames {
    * @throws StoreException if a database cannot have this name
    */
   static void require(String name, Predicate<String> exists) throws StoreException {
-    if (RESERVED.contains(name)
-        || name.indexOf('/') >= 0
-        || name.indexOf('\0') >= 0
-        || VIRTUAL_SUFFIXES.stream().anyMatch(name::endsWith)
-        || name.getBytes(java.nio.charset.StandardCharsets.UTF_8).length > MAX_BYTES) {
-      throw refused(name, "it is no file name that is free for one");
+    if (name.indexOf('/') >= 0 || name.indexOf('\0') >= 0) {
+      throw refused(name, "all databases are files of one directory, with no '/' in their names");
+    }
+    if (name.getBytes(java.nio.charset.StandardCharsets.UTF_8).length > MAX_BYTES) {
+      throw refused(name, "it is longer than " + MAX_BYTES + " bytes");
+    }
+    if (RESERVED.contains(name) || VIRTUAL_SUFFIXES.stream().anyMatch(name::endsWith)) {
+      throw refused(name, "litefs uses such names itself");
     }
     for (String suffix : SUFFIXES) {
       if (name.endsWith(suffix)

@@ -38,7 +38,7 @@ final class DiskReserve {
   /** Whether the file is there. */
   private volatile boolean held;
 
-  private boolean reported;
+  private volatile boolean reported;
   private volatile long plentyUntil = System.nanoTime();
 
   DiskReserve(Path dataDir) throws IOException {
@@ -49,14 +49,16 @@ final class DiskReserve {
 
   /** Makes the reserve if it is missing and there is space for it and for work besides. */
   synchronized void restore() {
-    if (held) {
+    if (held && !reported) {
       return;
     }
     try {
       long size = Math.min(MAX_BYTES, disk.getTotalSpace() / SHARE);
       if (disk.getUsableSpace() >= 2 * size) {
-        try (PosixFile file = PosixFile.open(path, PosixFile.O_RDWR | PosixFile.O_CREAT, 0600)) {
-          file.allocate(0, size);
+        if (!held) {
+          try (PosixFile file = PosixFile.open(path, PosixFile.O_RDWR | PosixFile.O_CREAT, 0600)) {
+            file.allocate(0, size);
+          }
         }
         held = true;
         if (reported) {
@@ -82,7 +84,7 @@ final class DiskReserve {
     }
   }
 
-  private void report() {
+  private synchronized void report() {
     if (!reported) {
       reported = true;
       logger.error(
@@ -119,6 +121,7 @@ final class DiskReserve {
       return; // The write itself will tell.
     }
     if (!held || usable < bytes + MARGIN_BYTES) {
+      report();
       throw new ErrnoException(
           Errno.ENOSPC, "the disk of " + path.getParent() + " is full: " + usable + " bytes left");
     }

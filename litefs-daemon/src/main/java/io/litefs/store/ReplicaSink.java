@@ -188,6 +188,7 @@ final class ReplicaSink implements ChangeSink, Closeable {
     if (database == null) {
       return;
     }
+    boolean hadContent = database.state().exists();
     try {
       store.divergence().beforeDrop(database);
     } catch (ArchiveException e) {
@@ -199,7 +200,9 @@ final class ReplicaSink implements ChangeSink, Closeable {
       replica.close();
     }
     store.remove(database);
-    log.warn("the primary has no database {}: it is no longer served here", name);
+    if (hadContent) {
+      log.warn("the primary has no database {}: it is no longer served here", name);
+    }
   }
 
   @Override

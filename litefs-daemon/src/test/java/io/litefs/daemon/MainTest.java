@@ -101,6 +101,15 @@ class MainTest {
   }
 
   @Test
+  void aTxidThatIsNoneIsRefused() {
+    assertThat(run("wait", "x.db", "12345678901234567")).isEqualTo(2);
+    assertOneErrorLine("12345678901234567", "16 hex digits");
+    err.reset();
+    assertThat(run("wait", "x.db", "now")).isEqualTo(2);
+    assertOneErrorLine("now");
+  }
+
+  @Test
   void aUrlThatIsNoneIsRefused() {
     assertThat(run("export", "-name", "x.db", "-url", "localhost:20202", "file")).isEqualTo(2);
     assertOneErrorLine("localhost:20202", "http://localhost:20202");

@@ -39,8 +39,9 @@ class FcntlTest {
     return new LockingProgram(node.db(db), owner);
   }
 
+  /** A lock that is being given back is waited for. */
   private static String onPrimary(String db, String sql) {
-    return Commands.run("sqlite3", NODES.primary().db(db).toString(), sql)
+    return Commands.run("sqlite3", NODES.primary().db(db).toString(), ".timeout 30000", sql)
         .orThrow()
         .output()
         .strip();

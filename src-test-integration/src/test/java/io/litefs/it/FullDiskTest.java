@@ -97,6 +97,8 @@ class FullDiskTest {
         rows++;
         assertWhole(fixture.node, "db", rows);
       }
+      assertThat(fixture.node.log()).contains("the disk of " + fixture.node.data() + " is full");
+      Await.until("it says so", () -> fixture.node.log().contains("has space again"));
       assertThat(fixture.node.log()).doesNotContain("\n\tat ");
       assertThat(Files.exists(fixture.node.data().resolve("quarantine"))).isFalse();
     }

@@ -69,6 +69,12 @@ class OperatorCommandsTest {
     byte[] bytes = Files.readAllBytes(one);
     bytes[bytes.length / 2] ^= 1;
     Files.write(one, bytes);
+    Path empty = Files.createDirectory(dir.resolve("empty"));
+    for (String command : new String[] {"list", "verify"}) {
+      Commands.Result none = litefs("ltx", command, empty.toString());
+      assertThat(none.exitCode()).as(none.output()).isEqualTo(2);
+      assertThat(none.output()).contains("no LTX file in " + empty, "ltx");
+    }
     Commands.Result damaged = litefs("ltx", "verify", one.toString());
     assertThat(damaged.exitCode()).isEqualTo(1);
     assertThat(damaged.output().strip()).doesNotContain("\n").contains(one.toString());
