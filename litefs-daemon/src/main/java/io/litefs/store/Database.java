@@ -1166,7 +1166,11 @@ public final class Database {
       requireChangeable();
       change.run();
     } catch (IOException e) {
-      throw errnoOf(e);
+      ErrnoException error = errnoOf(e);
+      if (error.errno() == Errno.ENOSPC || error.errno() == Errno.EDQUOT) {
+        store.reserve().report();
+      }
+      throw error;
     } finally {
       lock.unlock();
       if (overwrites) {

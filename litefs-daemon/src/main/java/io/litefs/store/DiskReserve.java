@@ -84,7 +84,8 @@ final class DiskReserve {
     }
   }
 
-  private synchronized void report() {
+  /** An application has been told that the disk is full. */
+  synchronized void report() {
     if (!reported) {
       reported = true;
       logger.error(

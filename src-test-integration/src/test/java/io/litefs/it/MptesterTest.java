@@ -12,8 +12,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * SQLite's own test of several processes in one database. Its scripts give their processes ten
- * seconds for a step, so nothing else should run.
+ * SQLite's own test of several processes in one database. Its processes give up after some time of
+ * polling for locks, so nothing else should run.
  */
 @Tag("alone")
 class MptesterTest {
