@@ -15,6 +15,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
@@ -82,8 +83,8 @@ final class LockFile implements MountedFile {
 
   private boolean taking;
 
-  /** Nanotime since when the primary cannot be reached; 0 if it can. */
-  private long unreachableSince;
+  /** Nanotime since when the primary cannot be reached; empty if it can. */
+  private OptionalLong unreachableSince = OptionalLong.empty();
 
   /** Why it could not be taken, as the log has it; a program may try again and again. */
   private String reported = "";
@@ -274,7 +275,7 @@ final class LockFile implements MountedFile {
       if (taken == null) {
         refused(errno, reason);
       } else if (!late) {
-        unreachableSince = 0;
+        unreachableSince = OptionalLong.empty();
         reported = "";
         giveBack(); // one that was lost
         halt = taken;
@@ -289,17 +290,17 @@ final class LockFile implements MountedFile {
   /** The halt lock is not to be had: now, or not at all. */
   private void refused(int errno, String reason) {
     if (errno == Errno.EAGAIN) {
-      unreachableSince = 0;
-    } else if (unreachableSince == 0) {
-      unreachableSince = System.nanoTime() | 1; // never 0
+      unreachableSince = OptionalLong.empty();
+    } else if (unreachableSince.isEmpty()) {
+      unreachableSince = OptionalLong.of(System.nanoTime());
     }
     if (errno != Errno.EAGAIN && !reason.equals(reported)) {
       reported = reason;
       log.warn("{}: its lock file cannot be locked: {}", database, reason);
     }
     boolean last =
-        unreachableSince != 0
-            && System.nanoTime() - unreachableSince >= patience.unreachable().toNanos();
+        unreachableSince.isPresent()
+            && System.nanoTime() - unreachableSince.getAsLong() >= patience.unreachable().toNanos();
     boolean again = false;
     for (Waiter waiter : List.copyOf(waiters)) {
       if (locks.conflict(waiter.wanted()).isPresent() || !needsHalt(waiter)) {
@@ -312,7 +313,7 @@ final class LockFile implements MountedFile {
       }
     }
     if (!again) {
-      unreachableSince = 0;
+      unreachableSince = OptionalLong.empty();
       serve(); // this node may have become the primary meanwhile
       return;
     }
