@@ -38,7 +38,7 @@ final class DiskReserve {
   /** Whether the file is there. */
   private volatile boolean held;
 
-  private volatile boolean reported;
+  private boolean reported;
   private volatile long plentyUntil = System.nanoTime();
 
   DiskReserve(Path dataDir) throws IOException {
