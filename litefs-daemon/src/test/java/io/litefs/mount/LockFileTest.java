@@ -220,17 +220,33 @@ class LockFileTest {
   }
 
   @Test
+  void aPrimaryThatCannotBeReachedIsWaitedFor() throws Exception {
+    primary.refusal = new IOException("no primary is known");
+    CompletableFuture<Integer> waits = open().lock(halt(1), true);
+    for (int i = 0; i < 3; i++) {
+      step(); // not reached
+      step(); // after a while
+      assertThat(waits).isNotDone();
+    }
+  }
+
+  @Test
   void aPrimaryThatCannotBeReachedIsWaitedForForAWhileOnly() throws Exception {
     primary.refusal = new IOException("no primary is known");
-    assertThat(open().lock(halt(1), false)).isNotDone();
-    CompletableFuture<Integer> waits = open().lock(halt(2), true);
-    step();
-    assertThat(waits).isNotDone();
     LockFile impatient = file(new LockFile.Patience(Duration.ZERO, Duration.ZERO));
-    tasks.clear();
     CompletableFuture<Integer> gaveUp = open(impatient).lock(halt(1), true);
+    assertThat(gaveUp).isNotDone();
     step();
     assertThat(gaveUp).isCompletedWithValue(Errno.ENOLCK);
+  }
+
+  @Test
+  void whoDoesNotWaitIsToldLaterThatThePrimaryCannotBeReached() throws Exception {
+    primary.refusal = new IOException("no primary is known");
+    CompletableFuture<Integer> answer = open().lock(halt(1), false);
+    assertThat(answer).isNotDone();
+    step();
+    assertThat(answer).isCompletedWithValue(Errno.ENOLCK);
   }
 
   @Test

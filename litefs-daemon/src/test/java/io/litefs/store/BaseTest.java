@@ -79,6 +79,16 @@ class BaseTest {
     }
   }
 
+  /** Another byte than was there, whatever was there: the content is random. */
+  private static void flip(Path file, long offset) throws IOException {
+    try (RandomAccessFile both = new RandomAccessFile(file.toFile(), "rw")) {
+      both.seek(offset);
+      int before = both.readUnsignedByte();
+      both.seek(offset);
+      both.write(before ^ 0xff);
+    }
+  }
+
   private void assertStartsAsItIs(Path copy) throws Exception {
     Pos pos = database().pos();
     byte[] content = running.export(DB);
@@ -246,7 +256,7 @@ class BaseTest {
       BackgroundVerification sound = new BackgroundVerification(started);
       sound.run();
       assertThat(sound.damaged()).isEmpty();
-      overwrite(again.file(DB, "database"), 4096 * 11 + 100, new byte[] {7});
+      flip(again.file(DB, "database"), 4096 * 11 + 100);
       BackgroundVerification damaged = new BackgroundVerification(started);
       damaged.run();
       assertThat(damaged.damaged()).containsExactly(12L);
@@ -257,7 +267,7 @@ class BaseTest {
   void pageThatTheDiskChangedIsRepairedFromTheLog() throws Exception {
     database().bases().advance(false);
     Path copy = killed();
-    overwrite(copy.resolve("dbs").resolve(DB).resolve("database"), 4096 * 11 + 100, new byte[] {7});
+    flip(copy.resolve("dbs").resolve(DB).resolve("database"), 4096 * 11 + 100);
     assertStartsAsItIs(copy);
   }
 
