@@ -3,7 +3,6 @@ package io.litefs.sqlite;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.Optional;
-import java.util.function.Predicate;
 
 /**
  * Undoes a transaction that a crash left unfinished, from its rollback journal, as SQLite does when
@@ -43,14 +42,13 @@ public final class JournalRollback {
   /**
    * Plays {@code journal} back into {@code database}, if SQLite would. Syncs nothing.
    *
-   * @param superJournalExists tells whether the file of this name exists, in the view of the
-   *     application that wrote it; asked only if the journal names one. When it is gone the
-   *     transaction is committed in all its databases.
+   * <p>Unlike SQLite, a journal that names a super-journal (of a transaction over several
+   * databases) is played back, too, if that is gone. SQLite takes the transaction for committed in
+   * all of them then; here it is committed in those whose journal is gone.
+   *
    * @throws IOException if a file cannot be read or written; the rollback must be repeated then
    */
-  public static Result rollback(
-      ReadableFile journal, WritableFile database, Predicate<String> superJournalExists)
-      throws IOException {
+  public static Result rollback(ReadableFile journal, WritableFile database) throws IOException {
     if (journal.size() == 0) {
       return Result.notHot("the journal is empty");
     }
@@ -61,11 +59,6 @@ public final class JournalRollback {
     }
     if (firstByte(journal) == 0) {
       return Result.notHot("the journal's header is zeroed");
-    }
-    Optional<String> superJournal = Journal.superJournal(journal);
-    if (superJournal.isPresent() && !superJournalExists.test(superJournal.get())) {
-      return Result.notHot(
-          "its super-journal " + superJournal.get() + " is gone: the transaction is committed");
     }
     Optional<JournalReader> reader = JournalReader.open(journal, pageSizeOf(database));
     if (reader.isEmpty()) {

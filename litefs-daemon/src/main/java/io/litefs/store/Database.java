@@ -1057,7 +1057,7 @@ public final class Database {
       BackingFile file = files.get(FileKind.DATABASE);
       BackingFile undo = files.get(FileKind.JOURNAL);
       if (file != null && undo != null && journal.isActive()) {
-        HotJournal.rollBack(files.dir(), undo, file);
+        HotJournal.rollBack(undo, file);
         file.touch();
         logger.info("{}: rolled back a transaction that was not committed in time", name);
       }

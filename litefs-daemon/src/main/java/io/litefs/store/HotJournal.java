@@ -4,8 +4,6 @@ import io.litefs.sqlite.JournalRollback;
 import io.litefs.sqlite.WritableFile;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -19,16 +17,12 @@ final class HotJournal {
   private HotJournal() {}
 
   /**
-   * @param dir the database's directory, where its super-journals lie too
+   * A transaction whose journal is there is not in the log, or is played from it again.
+   *
    * @return whether there was something to roll back; the database is not synced yet
    */
-  static boolean rollBack(Path dir, BackingFile journal, BackingFile database) throws IOException {
-    JournalRollback.Result result =
-        JournalRollback.rollback(
-            adapt(journal),
-            adapt(database),
-            // Applications name it by its path in the mount.
-            name -> Files.exists(dir.resolve(Path.of(name).getFileName().toString())));
+  static boolean rollBack(BackingFile journal, BackingFile database) throws IOException {
+    JournalRollback.Result result = JournalRollback.rollback(adapt(journal), adapt(database));
     if (!result.hot()) {
       log.debug("{}: no rollback: {}", journal.path(), result.reason());
     }

@@ -159,7 +159,7 @@ final class Recovery {
       return;
     }
     hadJournal = true;
-    if (HotJournal.rollBack(files.dir(), journal, file)) {
+    if (HotJournal.rollBack(journal, file)) {
       logger.info("{}: rolled back a transaction that never ended", database.name());
       file.file().fsync();
       rolledBack = true;

@@ -37,7 +37,7 @@ final class Crash {
   static JournalRollback.Result rollback(Path database) throws IOException {
     try (ChannelFile journal = ChannelFile.open(Sqlite.journal(database));
         ChannelFile file = ChannelFile.open(database)) {
-      return JournalRollback.rollback(journal, file, name -> Files.exists(Path.of(name)));
+      return JournalRollback.rollback(journal, file);
     }
   }
 }

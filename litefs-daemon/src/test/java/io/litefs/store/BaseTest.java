@@ -5,9 +5,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.litefs.ltx.Pos;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.sql.Connection;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -269,6 +273,52 @@ class BaseTest {
     Path copy = killed();
     flip(copy.resolve("dbs").resolve(DB).resolve("database"), 4096 * 11 + 100);
     assertStartsAsItIs(copy);
+  }
+
+  /** SQLite puts the super-journal beside the main database, not beside the attached ones. */
+  @Test
+  void aTransactionOverSeveralDatabasesThatNeverEndedIsRolledBackInTheAttachedOneToo()
+      throws Exception {
+    change("UPDATE t SET b = randomblob(800) WHERE id = 1");
+    database().bases().advance(false);
+    Path copy = killed();
+    Path dir = copy.resolve("dbs").resolve(DB);
+    // Retention may have removed it: only the journal knows the old pages.
+    Files.delete(dir.resolve("ltx/0000000000000001-0000000000000001.ltx"));
+    Path attached = home.resolve("attached.db");
+    Path main = home.resolve("main.db");
+    Files.copy(dir.resolve("database"), attached);
+    StoreFixture.execute(main, "CREATE TABLE t(b)");
+    try (Connection connection = StoreFixture.connect(main)) {
+      StoreFixture.execute(
+          connection,
+          "ATTACH '" + attached + "' AS attached",
+          "PRAGMA attached.cache_size = 2",
+          "BEGIN",
+          "INSERT INTO main.t VALUES (1)",
+          "UPDATE attached.t SET b = randomblob(700)",
+          "INSERT INTO attached.t SELECT id + 1000, b FROM attached.t");
+      Files.copy(attached, dir.resolve("database"), StandardCopyOption.REPLACE_EXISTING);
+      Path journal = dir.resolve("journal");
+      Files.copy(home.resolve("attached.db-journal"), journal);
+      // What COMMIT adds before it writes the pages that are left.
+      Files.write(journal, superJournal(main + "-mj0A1B2C93F"), StandardOpenOption.APPEND);
+    }
+    assertThat(Files.mismatch(dir.resolve("database"), running.file(DB, "database")))
+        .as("it had written pages")
+        .isNotEqualTo(-1);
+    assertStartsAsItIs(copy);
+  }
+
+  private static byte[] superJournal(String name) {
+    byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
+    int sum = 0;
+    for (byte b : bytes) {
+      sum += b;
+    }
+    ByteBuffer record = ByteBuffer.allocate(20 + bytes.length);
+    record.putInt((1 << 30) / 4096 + 1).put(bytes).putInt(bytes.length).putInt(sum);
+    return record.putLong(0xd9d505f920a163d7L).array();
   }
 
   @Test
