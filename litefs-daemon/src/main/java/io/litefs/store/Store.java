@@ -284,16 +284,17 @@ public final class Store implements ChangeSource, Closeable {
         BACKGROUND_SYNC.toMillis(),
         TimeUnit.MILLISECONDS);
     long interval = Math.max(1, options.retentionMonitorInterval().toMillis());
-    maintenance.scheduleWithFixedDelay(
-        () -> background.execute(this::enforceRetention),
-        interval,
-        interval,
-        TimeUnit.MILLISECONDS);
-    maintenance.scheduleWithFixedDelay(
-        () -> background.execute(this::lookAfterDisk), 1, 1, TimeUnit.SECONDS);
-    maintenance.scheduleWithFixedDelay(
-        () -> background.execute(this::openWhatWasLeft), 2, 2, TimeUnit.SECONDS);
+    inBackgroundEvery(interval, this::enforceRetention);
+    inBackgroundEvery(1000, this::lookAfterDisk);
+    // Twice at once, one run would recover what the other serves already.
+    inBackgroundEvery(2000, this::openWhatWasLeft);
     verification.execute(this::verifyUnread);
+  }
+
+  private void inBackgroundEvery(long millis, Runnable task) {
+    OneAtATime once = new OneAtATime(task);
+    maintenance.scheduleWithFixedDelay(
+        () -> background.execute(once), millis, millis, TimeUnit.MILLISECONDS);
   }
 
   /** One database after the other. */
