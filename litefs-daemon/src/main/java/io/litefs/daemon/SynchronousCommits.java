@@ -60,6 +60,11 @@ final class SynchronousCommits implements CommitSync {
   }
 
   @Override
+  public boolean mayFail() {
+    return fails;
+  }
+
+  @Override
   public boolean await(String database, Pos pos) {
     try {
       if (fails) {

@@ -120,9 +120,15 @@ final class BaseKeeper {
    * Makes the database's present state the base.
    *
    * @param clean whether nothing follows: the daemon ends
-   * @return false if it is being written to without a journal now, or is closed
+   * @return false if it is not what its position says, is being written to without a journal, or is
+   *     closed
    */
   synchronized boolean advance(boolean clean) throws IOException {
+    // Recovery, which plays what follows the base, is what mends it if nothing does before.
+    return !database.differsFromLog() && write(clean);
+  }
+
+  private boolean write(boolean clean) throws IOException {
     Base next;
     PageTable checksums = database.checksums();
     BackingFile[] files;
@@ -172,7 +178,7 @@ final class BaseKeeper {
   synchronized void walIsApplied() throws IOException {
     Base base = current;
     if (base == null) {
-      if (!advance(false)) {
+      if (!write(false)) {
         throw new StoreException(database.name() + " is being written to; trying again");
       }
     } else if (!base.wal().applied()) {

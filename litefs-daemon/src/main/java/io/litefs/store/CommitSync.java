@@ -16,6 +16,9 @@ public interface CommitSync {
    */
   void before(String database) throws ErrnoException;
 
+  /** Whether a commit fails that too few replicas have in time. */
+  boolean mayFail();
+
   /**
    * Waits for the replicas, which are being sent the transaction.
    *

@@ -75,6 +75,9 @@ public final class Database {
    */
   private volatile PageTable strayPages;
 
+  /** Whether they are those of a transaction that only the log has. */
+  private volatile boolean behindLog;
+
   private volatile LockWait lockWait;
   private volatile long lastTransactionMillis;
 
@@ -1035,6 +1038,28 @@ public final class Database {
     lock.unlock();
   }
 
+  /**
+   * Nothing is committed here from now on: waits for the commit that is under way. What the log has
+   * and readers here do not see no transaction of this node will restore.
+   */
+  void endCommits() {
+    lock.lock();
+    try {
+      access.takingBack(false);
+      if (wal.hasUnseen()) {
+        strayPages = wal.unseen();
+        behindLog = true;
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Gives the space free that is kept for what must be written. */
+  void releaseReserve() {
+    store.reserve().release();
+  }
+
   /** Whether the database file may have writes of a transaction that was never committed. */
   boolean isUnfinished() {
     lock.lock();
@@ -1098,9 +1123,23 @@ public final class Database {
     return strayPages != null;
   }
 
+  /**
+   * Whether the log has a transaction that nobody here sees: one that failed and is yet to be taken
+   * back, by another transaction or a snapshot.
+   */
+  boolean differsFromLog() {
+    lock.lock();
+    try {
+      return behindLog || wal.hasUnseen();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** The whole database has been replaced. */
   void forgetStrayPages() {
     strayPages = null;
+    behindLog = false;
   }
 
   /**
@@ -1116,11 +1155,13 @@ public final class Database {
           plain.include(strayPages);
         } else if (isMidTransaction()) {
           journal.dirty().putAll(strayPages);
+        } else if (wal.isActive()) {
+          wal.recordAsSeen(files.get(FileKind.WAL), file, strayPages);
         } else {
           recordFromFile(file, parseHeader(file), strayPages);
         }
       }
-      strayPages = null;
+      forgetStrayPages();
     } finally {
       lock.unlock();
     }

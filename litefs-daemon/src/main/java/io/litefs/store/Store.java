@@ -453,7 +453,7 @@ public final class Store implements ChangeSource, Closeable {
     if (wasReplica) {
       return;
     }
-    databases.values().forEach(Database::awaitCommit);
+    databases.values().forEach(Database::endCommits);
     agreed.becameReplica(databases.values());
     if (wasPrimary) {
       feed(new ReplicaSink(this, ReplicaListener.NOBODY)).takeOverAll();

@@ -2,7 +2,9 @@ package io.litefs.store;
 
 import io.litefs.ltx.PageChecksum;
 import io.litefs.ltx.Txid;
+import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
+import io.litefs.sqlite.DatabaseHeader;
 import io.litefs.sqlite.SqliteFormatException;
 import io.litefs.sqlite.WalChecksum;
 import io.litefs.sqlite.WalFrameHeader;
@@ -59,10 +61,11 @@ final class WalCapture {
   private boolean unsynced;
 
   /**
-   * Pages of captured frames that the application has begun to overwrite: nobody ever saw them, so
-   * the next transaction restores them.
+   * Pages that the log has as nobody here sees them, so the next transaction restores them: of
+   * captured frames that the application has begun to overwrite, and of a transaction that failed
+   * and could not be taken back.
    */
-  private final PageTable overwritten = new PageTable();
+  private final PageTable unseen = new PageTable();
 
   /** The frames of the transaction in hand, by page. */
   private PageTable frames = new PageTable();
@@ -87,7 +90,7 @@ final class WalCapture {
 
   /** The WAL is gone or empty. */
   void reset() {
-    overwritten.clear();
+    unseen.clear();
     header = null;
     committedEnd = 0;
     committedChecksum = null;
@@ -133,18 +136,18 @@ final class WalCapture {
     for (long pgno = pages.next(1); pgno != 0; pgno = pages.next(pgno + 1)) {
       long known = checksums.get(pgno);
       if (known != 0 && known != PageChecksum.of(pgno, database.readPage(file, pgno, pageSize))) {
-        overwritten.put(pgno, 1);
+        unseen.put(pgno, 1);
       }
     }
-    if (overwritten.next(1) != 0) {
-      Txid unseen = database.pos().txid();
-      database.recordFromFile(file, database.parseHeader(file), overwritten);
+    if (hasUnseen()) {
+      Txid lost = database.pos().txid();
+      database.recordFromFile(file, database.parseHeader(file), unseen);
       logger.info(
           "{}: transaction {} was not published by its writer, or its WAL was thrown away; undone",
           database.name(),
-          unseen);
+          lost);
     }
-    overwritten.clear();
+    unseen.clear();
   }
 
   void truncating(BackingFile wal, long size) throws IOException {
@@ -246,7 +249,7 @@ final class WalCapture {
     committedEnd = captured.end();
     committedChecksum = captured.checksum();
     unchainedEnd = 0;
-    overwritten.clear();
+    unseen.clear();
     if (captured.recorded() != null) {
       if (!accepted) {
         database.accept(captured.recorded(), true);
@@ -379,26 +382,75 @@ final class WalCapture {
    * leads back to {@code before}.
    */
   private void takeBack(BackingFile wal, DatabaseState before) throws IOException {
-    OlderPages older = new OlderPages(wal, header.pageSize());
+    boolean done = false;
     database.access().takingBack(true);
     try {
-      TransactionRecorder.Recorded back =
-          database
-              .recorder()
-              .record(
-                  database.state(),
-                  header.pageSize(),
-                  before.pageCount(),
-                  frames,
-                  older::page,
-                  TransactionRecorder.WalRange.NONE);
-      if (back != null) {
-        back.append();
-        database.accept(back, true);
+      try {
+        restore(wal, before.pageCount(), frames);
+      } catch (ErrnoException e) {
+        if (e.errno() != Errno.ENOSPC && e.errno() != Errno.EDQUOT) {
+          throw e;
+        }
+        database.releaseReserve();
+        restore(wal, before.pageCount(), frames);
       }
+      done = true;
     } finally {
       database.access().takingBack(false);
+      if (!done) {
+        for (long pgno = frames.next(1); pgno != 0; pgno = frames.next(pgno + 1)) {
+          unseen.put(pgno, 1);
+        }
+        logger.error(
+            "{}: transaction {} has failed and cannot be taken back now; the next one does it",
+            database.name(),
+            database.pos().txid());
+      }
     }
+  }
+
+  /** Records what the committed part of the WAL and the database have of these pages. */
+  private void restore(BackingFile wal, long pageCount, PageTable pages) throws IOException {
+    OlderPages older = new OlderPages(wal, header.pageSize());
+    TransactionRecorder.Recorded back =
+        database
+            .recorder()
+            .record(
+                database.state(),
+                header.pageSize(),
+                pageCount,
+                pages,
+                older::page,
+                TransactionRecorder.WalRange.NONE);
+    if (back != null) {
+      back.append();
+      database.accept(back, true);
+    }
+  }
+
+  /**
+   * Makes a transaction of what readers here see of these pages, which are all that the log has
+   * otherwise. Only while there is a header.
+   */
+  void recordAsSeen(BackingFile wal, BackingFile file, PageTable pages) throws IOException {
+    ByteBuffer first = new OlderPages(wal, header.pageSize()).page(1);
+    try {
+      restore(wal, DatabaseHeader.parse(first).pageCount(file.size()), pages);
+      unseen.clear();
+    } catch (SqliteFormatException e) {
+      throw new StoreException("its first page is none: " + e.getMessage(), e);
+    }
+  }
+
+  boolean hasUnseen() {
+    return !unseen.isEmpty();
+  }
+
+  /** A copy of the pages that the log has as nobody here sees them. */
+  PageTable unseen() {
+    PageTable copy = new PageTable();
+    copy.putAll(unseen);
+    return copy;
   }
 
   /** The WAL has a new header: it begins anew. */
@@ -493,7 +545,7 @@ final class WalCapture {
   private TransactionRecorder.Recorded record(BackingFile wal, long commit, long end)
       throws IOException {
     int pageSize = header.pageSize();
-    for (long pgno = overwritten.next(1); pgno != 0; pgno = overwritten.next(pgno + 1)) {
+    for (long pgno = unseen.next(1); pgno != 0; pgno = unseen.next(pgno + 1)) {
       if (frames.get(pgno) == 0) {
         frames.put(pgno, ELSEWHERE);
       }
@@ -566,7 +618,7 @@ final class WalCapture {
     ByteBuffer head = ByteBuffer.allocateDirect(FRAME_HEADER_BYTES);
     for (long frame = boundary; frame < committedEnd; frame += frameBytes) {
       wal.file().preadFully(head.clear(), frame);
-      overwritten.put(WalFrameHeader.parse(head.flip()).pgno(), 1);
+      unseen.put(WalFrameHeader.parse(head.flip()).pgno(), 1);
     }
     if (boundary == HEADER_BYTES) {
       committedChecksum = header.checksum();

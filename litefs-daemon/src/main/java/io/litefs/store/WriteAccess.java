@@ -82,7 +82,7 @@ final class WriteAccess implements CommitGate {
 
   /** Whether commits here wait for replicas. */
   boolean waitsForReplicas() {
-    return store.commitSync() != null && store.isPrimary();
+    return store.commitSync() != null && session == null;
   }
 
   /**
@@ -92,10 +92,12 @@ final class WriteAccess implements CommitGate {
    */
   boolean awaitReplicas() {
     CommitSync sync = store.commitSync();
-    return sync == null
-        || !store.isPrimary()
-        || takingBack
-        || sync.await(database.name(), database.pos());
+    if (sync == null || takingBack || session != null) {
+      return true;
+    }
+    boolean acknowledged = store.isPrimary() && sync.await(database.name(), database.pos());
+    // What a replica has said after the lease's end the next primary may not have waited for.
+    return !sync.mayFail() || acknowledged && store.mayCommit();
   }
 
   /** Whether what is recorded next takes back a commit that failed. */

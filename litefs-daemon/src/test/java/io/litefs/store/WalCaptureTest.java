@@ -4,8 +4,10 @@ import static io.litefs.store.StoreFixture.connect;
 import static io.litefs.store.StoreFixture.direct;
 import static io.litefs.store.StoreFixture.execute;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.litefs.ltx.Pos;
+import io.litefs.posix.ErrnoException;
 import io.litefs.sqlite.Wal;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -261,6 +263,143 @@ class WalCaptureTest {
     database = fixture.store.find("a.db");
     wal = database.acquire(FileKind.WAL, true);
     assertThat(database.pos()).isEqualTo(before);
+    assertThat(fixture.export("a.db")).isEqualTo(checkpointed());
+  }
+
+  // ---------------------------------------------- commits that replicas do not have in time
+
+  /** Replicas, and a lease that may end while they are waited for. */
+  private static final class Replicas implements CommitSync {
+    boolean acknowledge;
+    boolean endLease;
+    boolean mayFail = true;
+    volatile boolean held = true;
+
+    @Override
+    public void before(String name) {}
+
+    @Override
+    public boolean await(String name, Pos pos) {
+      held = !endLease;
+      return acknowledge;
+    }
+
+    @Override
+    public boolean mayFail() {
+      return mayFail;
+    }
+  }
+
+  private Replicas replicas() throws IOException {
+    Replicas replicas = new Replicas();
+    fixture.store.synchronizeCommits(replicas);
+    fixture.store.becomePrimary(() -> replicas.held);
+    return replicas;
+  }
+
+  /** What follows the header of the WAL, as SQLite writes it, but for its last piece. */
+  private byte[] insertedAllButTheEnd() throws Exception {
+    execute(connection, "INSERT INTO t(b) VALUES (randomblob(9000))");
+    byte[] bytes = writtenWal();
+    replay(java.util.Arrays.copyOf(bytes, bytes.length - FRAME), 0);
+    write(bytes, bytes.length - FRAME, bytes.length - PAGE);
+    return bytes;
+  }
+
+  private void assertFails(byte[] bytes, String reason) {
+    assertThatThrownBy(() -> write(bytes, bytes.length - PAGE, bytes.length))
+        .isInstanceOf(ErrnoException.class)
+        .hasMessageContaining(reason);
+  }
+
+  @Test
+  void aCommitThatTooFewReplicasHaveIsTakenBack() throws Exception {
+    byte[] before = fixture.export("a.db");
+    replicas();
+    byte[] bytes = insertedAllButTheEnd();
+    assertFails(bytes, "too few replicas have transaction 0000000000000002");
+    assertThat(database.pos().txid().value()).isEqualTo(3);
+    assertThat(fixture.export("a.db")).isEqualTo(before);
+    assertThat(database.differsFromLog()).isFalse();
+  }
+
+  /** The transaction is on replicas, perhaps, and this node leads again before any of them. */
+  @Test
+  void aFailedCommitThatTheEndOfTheLeaseKeptFromBeingTakenBackIsTakenBackByTheNextTerm()
+      throws Exception {
+    byte[] before = fixture.export("a.db");
+    Replicas replicas = replicas();
+    byte[] bytes = insertedAllButTheEnd();
+    replicas.endLease = true;
+    assertFails(bytes, "lease");
+    assertThat(database.pos().txid().value()).isEqualTo(2);
+    assertThat(database.bases().advance(false)).as("a state to start from").isFalse();
+    database.endCommits();
+    assertThat(database.hasStrayPages()).as("whether it needs a snapshot").isTrue();
+
+    replicas.held = true;
+    database.recordStrayPages();
+    assertThat(database.pos().txid().value()).isEqualTo(3);
+    assertThat(fixture.export("a.db")).isEqualTo(before);
+    assertThat(database.hasStrayPages()).isFalse();
+    assertThat(database.bases().advance(false)).isTrue();
+  }
+
+  @Test
+  void aFailedCommitThatCouldNotBeTakenBackIsTakenBackByTheNextOne() throws Exception {
+    Replicas replicas = replicas();
+    byte[] seen = writtenWal();
+    Path copy = temp.resolve("copy.db");
+    Files.copy(original, copy);
+    Files.copy(temp.resolve("original.db-wal"), temp.resolve("copy.db-wal"));
+    byte[] bytes = insertedAllButTheEnd();
+    replicas.endLease = true;
+    assertFails(bytes, "lease");
+    assertThat(seen.length).isLessThan(bytes.length);
+
+    replicas.endLease = false;
+    replicas.held = true;
+    replicas.acknowledge = true;
+    // SQLite writes its next transaction over the frames of the failed one.
+    byte[] next;
+    try (Connection other = connect(copy)) {
+      execute(other, "PRAGMA wal_autocheckpoint=0", "CREATE TABLE other(x)");
+      next = Files.readAllBytes(temp.resolve("copy.db-wal"));
+      replay(next, 0);
+      execute(other, "PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+    assertThat(fixture.export("a.db")).isEqualTo(Files.readAllBytes(copy));
+    assertThat(database.differsFromLog()).isFalse();
+  }
+
+  /** It is in the log, so that is what the database is after a start. */
+  @Test
+  void aFailedCommitThatNothingTookBackIsPlayedAtTheNextStart() throws Exception {
+    Replicas replicas = replicas();
+    byte[] bytes = insertedAllButTheEnd();
+    replicas.endLease = true;
+    assertFails(bytes, "lease");
+    Pos pos = database.pos();
+    wal.release();
+    fixture.close();
+    fixture.open();
+    database = fixture.store.find("a.db");
+    wal = database.acquire(FileKind.WAL, true);
+    assertThat(database.pos()).isEqualTo(pos);
+    assertThat(fixture.export("a.db")).isEqualTo(checkpointed());
+  }
+
+  @Test
+  void whatReplicasAcknowledgeAfterTheEndOfTheLeaseCountsOnlyWhereItNeedNot() throws Exception {
+    Replicas replicas = replicas();
+    replicas.acknowledge = true;
+    replicas.endLease = true;
+    byte[] bytes = insertedAllButTheEnd();
+    assertFails(bytes, "lease");
+
+    replicas.held = true;
+    replicas.mayFail = false; // on-timeout: continue
+    write(bytes, bytes.length - PAGE, bytes.length);
     assertThat(fixture.export("a.db")).isEqualTo(checkpointed());
   }
 }
