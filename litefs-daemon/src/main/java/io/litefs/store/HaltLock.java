@@ -26,6 +26,9 @@ final class HaltLock {
 
   private static final Logger logger = LoggerFactory.getLogger(HaltLock.class);
 
+  /** How long applications are waited for at a time. */
+  private static final Duration SLICE = Duration.ofMillis(200);
+
   private final Store store;
   private final Database database;
 
@@ -95,10 +98,11 @@ final class HaltLock {
     Applier taken = new Applier(store, database);
     boolean done = false;
     try {
-      if (!taken.keepWritersOut(Duration.ofNanos(nanos))) {
+      if (!whileLeading(nanos, taken::keepWritersOut)) {
         throw busy(
             taken.writer().map(Object::toString).orElse("another process") + " is writing to it");
       }
+      requireLease();
       database.access().halt(true);
       database.captureUnjournaled(); // of a writer that ended a moment ago
       done = true;
@@ -238,12 +242,15 @@ final class HaltLock {
     // Whatever can fail comes before the transaction is in the log; from there on there is no way
     // back.
     store.reserve().require(bytes(transaction));
-    if (!applier.keepReadersOut(transaction, HaltLocks.PATIENCE)) {
+    Applier locks = applier;
+    if (!whileLeading(
+        HaltLocks.PATIENCE.toNanos(), patience -> locks.keepReadersOut(transaction, patience))) {
       throw busy(
           applier.blocker().map(Object::toString).orElse("another process") + " is reading it");
     }
     boolean logged = false;
     try {
+      requireLease();
       database.log().adopt(file, header);
       logged = true;
     } finally {
@@ -254,6 +261,39 @@ final class HaltLock {
     carryOut(transaction.at(database.log().lastFile()));
     // If this fails its sender takes the transaction for refused, and gets it on the stream.
     database.log().sync();
+    requireLease(); // Another node may have been asked how far it is before this one was here.
+  }
+
+  /** What waits for applications with the locks of a database. */
+  private interface Waiting {
+    boolean forAtMost(Duration patience) throws IOException;
+  }
+
+  /**
+   * Waits with the mutex held, which whoever ends this node's time as the primary needs: so not
+   * longer than that lasts.
+   */
+  private boolean whileLeading(long nanos, Waiting waiting) throws IOException {
+    long end = System.nanoTime() + nanos;
+    while (true) {
+      requireLease();
+      long left = end - System.nanoTime();
+      if (waiting.forAtMost(Duration.ofNanos(Math.min(Math.max(0, left), SLICE.toNanos())))) {
+        return true;
+      }
+      if (left <= SLICE.toNanos()) {
+        return false;
+      }
+    }
+  }
+
+  /** The role is always a little late. */
+  private void requireLease() throws HaltRefusedException {
+    if (!store.mayCommit()) {
+      throw new HaltRefusedException(
+          HaltRefusedException.Reason.NOT_PRIMARY,
+          database.name() + ": this node's lease as the primary has ended; not committed");
+    }
   }
 
   private static long bytes(ReceivedTransaction transaction) {

@@ -49,15 +49,9 @@ class BaseTest {
     return running.store.find(DB);
   }
 
-  /** As cp does it: nothing of this needs a mount. */
   private void change(String sql) throws Exception {
     StoreFixture.execute(source, sql);
-    byte[] content = Files.readAllBytes(source);
-    BackingFile file = database().acquire(FileKind.DATABASE, false);
-    database().truncateDatabase(file, 0);
-    database().writeDatabase(file, StoreFixture.direct(content, 0, content.length), 0);
-    database().closedAfterWriting(file, true);
-    file.release();
+    running.overwrite(DB, source);
   }
 
   /** The data directory as a kill at this moment leaves it. */

@@ -87,6 +87,17 @@ final class StoreFixture implements AutoCloseable {
     store.importDatabase(name, new ByteArrayInputStream(Files.readAllBytes(database)));
   }
 
+  /** Writes over a database as cp does it: nothing of this needs a mount. */
+  void overwrite(String name, Path with) throws IOException {
+    byte[] content = Files.readAllBytes(with);
+    Database database = store.find(name);
+    BackingFile file = database.acquire(FileKind.DATABASE, false);
+    database.truncateDatabase(file, 0);
+    database.writeDatabase(file, direct(content, 0, content.length), 0);
+    database.closedAfterWriting(file, true);
+    file.release();
+  }
+
   byte[] export(String name) throws IOException {
     try (Export export = store.export(name)) {
       return export.stream().readAllBytes();
