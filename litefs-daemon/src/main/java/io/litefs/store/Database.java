@@ -1104,7 +1104,7 @@ public final class Database {
     kernelCache().invalidateEntry(name + "-journal");
   }
 
-  private void findStrayPages(BackingFile file, PageTable written) throws ErrnoException {
+  private void findStrayPages(BackingFile file, PageTable written) throws IOException {
     PageTable stray = new PageTable();
     int pageSize = state.pageSize();
     for (long pgno = written.next(1);
@@ -1115,7 +1115,10 @@ public final class Database {
         stray.put(pgno, 1);
       }
     }
-    strayPages = stray.next(1) == 0 ? null : stray;
+    strayPages = stray.isEmpty() ? null : stray;
+    if (strayPages != null) {
+      StrayPagesMark.set(files.dir());
+    }
   }
 
   /** Whether only a snapshot brings the file to the database's position. */
@@ -1137,7 +1140,8 @@ public final class Database {
   }
 
   /** The whole database has been replaced. */
-  void forgetStrayPages() {
+  void forgetStrayPages() throws IOException {
+    StrayPagesMark.clear(files.dir());
     strayPages = null;
     behindLog = false;
   }

@@ -46,7 +46,7 @@ final class Recovery {
   private final BaseKeeper bases;
   private final ByteBuffer page = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
 
-  /** Whether a journal was rolled back. */
+  /** Whether a journal was rolled back, now or before the last stop. */
   private boolean rolledBack;
 
   /**
@@ -98,6 +98,10 @@ final class Recovery {
     }
     undo();
     rollBackJournal();
+    if (StrayPagesMark.isSet(files.dir())) {
+      hadJournal = true;
+      rolledBack = true;
+    }
     Base base = bases.read();
     LogTail tail = usable(base) ? LogTail.after(base, log) : null;
     if (tail != null && tail.gap() == null && !isDoubtful(base, tail) && playFromBase(base, tail)) {
@@ -582,5 +586,6 @@ final class Recovery {
       }
     }
     bases.recovered(base, !changed);
+    StrayPagesMark.clear(files.dir());
   }
 }

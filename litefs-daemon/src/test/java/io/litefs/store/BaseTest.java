@@ -18,6 +18,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What a start makes of a base, the log beyond it, and a database file in whatever state. */
 class BaseTest {
@@ -313,6 +315,56 @@ class BaseTest {
     ByteBuffer record = ByteBuffer.allocate(20 + bytes.length);
     record.putInt((1 << 30) / 4096 + 1).put(bytes).putInt(bytes.length).putInt(sum);
     return record.putLong(0xd9d505f920a163d7L).array();
+  }
+
+  /**
+   * SQLite does not journal what free pages hold. Once the journal is gone, nothing but the mark
+   * tells.
+   */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void freePagesThatARollbackHasChangedBecomeATransactionAtTheNextStart(boolean orderly)
+      throws Exception {
+    change("DELETE FROM t WHERE id % 3 > 0 OR id > 200");
+    database().bases().advance(false);
+    Pos before = database().pos();
+    Path other = home.resolve("other.db");
+    Files.copy(source, other);
+    try (Connection connection = StoreFixture.connect(other)) {
+      StoreFixture.execute(
+          connection,
+          "PRAGMA cache_size = 2",
+          "BEGIN",
+          "INSERT INTO t SELECT id + 1000, zeroblob(900) FROM t");
+      byte[] journal = Files.readAllBytes(home.resolve("other.db-journal"));
+      byte[] content = Files.readAllBytes(other);
+      BackingFile undo = database().acquire(FileKind.JOURNAL, true);
+      database().writeJournal(undo, StoreFixture.direct(journal, 0, journal.length), 0);
+      BackingFile file = database().acquire(FileKind.DATABASE, false);
+      database().writeDatabase(file, StoreFixture.direct(content, 0, content.length), 0);
+      file.release();
+      undo.release();
+    }
+    database().rollBackUnfinished();
+    assertThat(database().hasStrayPages()).isTrue();
+    assertThat(database().pos()).isEqualTo(before);
+
+    Path copy = orderly ? running.dir : killed();
+    if (orderly) {
+      running.close();
+    }
+    Files.delete(copy.resolve("dbs/" + DB + "/ltx/0000000000000001-0000000000000001.ltx"));
+    try (StoreFixture again = new StoreFixture(copy)) {
+      Database started = again.store.find(DB);
+      assertThat(started.pos().txid()).isEqualTo(before.txid().next());
+      BackgroundVerification verification = new BackgroundVerification(started);
+      verification.run();
+      assertThat(verification.damaged()).isEmpty();
+      assertThat(StrayPagesMark.isSet(copy.resolve("dbs").resolve(DB))).isFalse();
+    }
+    if (orderly) {
+      running.open();
+    }
   }
 
   @Test
