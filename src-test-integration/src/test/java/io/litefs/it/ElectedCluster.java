@@ -4,6 +4,7 @@ import io.litefs.lease.ConsulAgent;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -44,10 +45,14 @@ final class ElectedCluster implements AutoCloseable {
   }
 
   static ElectedCluster started(int size) {
+    return started(size, config -> config);
+  }
+
+  static ElectedCluster started(int size, UnaryOperator<NodeConfig> more) {
     ElectedCluster cluster = new ElectedCluster(ConsulAgent.started());
     try {
       for (int i = 0; i < size; i++) {
-        cluster.add(Node.create("n" + i, config(cluster.consul, KEY, "n" + i)));
+        cluster.add(Node.create("n" + i, more.apply(config(cluster.consul, KEY, "n" + i))));
       }
       cluster.nodes.forEach(Node::launch);
       cluster.awaitPrimary();
@@ -123,10 +128,13 @@ final class ElectedCluster implements AutoCloseable {
         () -> node.info().path("primary").path("hostname").asText().equals(name));
   }
 
-  /** Ends the primary's session in Consul, and waits until it has noticed. */
   void takeLeaseAway() {
-    Node primary = awaitPrimary();
-    long before = count(primary.log(), "primary -> demoted");
+    takeLeaseAway(awaitPrimary());
+  }
+
+  /** Ends the primary's session in Consul, and waits until it has noticed. */
+  void takeLeaseAway(Node primary) {
+    long before = lines(primary, "primary -> demoted");
     Matcher session =
         Pattern.compile("\"Session\": ?\"([^\"]+)\"")
             .matcher(consul.call("GET", "/v1/kv/" + KEY, ""));
@@ -134,11 +142,12 @@ final class ElectedCluster implements AutoCloseable {
       throw new AssertionError("nobody has the lease");
     }
     consul.call("PUT", "/v1/session/destroy/" + session.group(1), "");
-    Await.until("it notices", () -> count(primary.log(), "primary -> demoted") > before);
+    Await.until("it notices", () -> lines(primary, "primary -> demoted") > before);
   }
 
-  private static long count(String log, String words) {
-    return log.lines().filter(line -> line.contains(words)).count();
+  /** How many lines of the node's log have {@code words}. */
+  static long lines(Node node, String words) {
+    return node.log().lines().filter(line -> line.contains(words)).count();
   }
 
   /** Hands the lease to {@code node} and waits until the others follow it. */

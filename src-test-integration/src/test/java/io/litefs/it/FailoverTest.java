@@ -1,13 +1,17 @@
 package io.litefs.it;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.litefs.it.sqlite.Driver;
 import io.litefs.it.sqlite.Session;
+import io.litefs.it.sqlite.SqliteError;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -114,6 +118,82 @@ class FailoverTest {
       if (!lost.isEmpty()) {
         assertThat(killed.log()).as("%s are gone from the cluster", lost).contains("is kept in");
       }
+    }
+  }
+
+  private static ElectedCluster synchronous() {
+    return ElectedCluster.started(
+        3,
+        config ->
+            config
+                .set("lease", "sync-replicas", "1")
+                .set("lease", "sync-timeout", "5s")
+                .set("lease", "on-timeout", "fail"));
+  }
+
+  private void createDatabase(ElectedCluster synchronous) {
+    Node creator = synchronous.awaitPrimary();
+    try (Session session = Driver.PYTHON.open(creator.db(db))) {
+      session.runAll("PRAGMA journal_mode=WAL", "CREATE TABLE log (x)");
+      synchronous.others(creator).forEach(node -> node.awaitPos(db, creator.pos(db)));
+    }
+  }
+
+  @Test
+  void whatAReplicaHadToHaveSurvivesThePrimary() {
+    try (ElectedCluster synchronous = synchronous()) {
+      createDatabase(synchronous);
+      List<RoamingWriter.Ack> acks = new ArrayList<>();
+      for (int kill = 0; kill < 3; kill++) {
+        Node killed = synchronous.awaitPrimary();
+        try (RoamingWriter writer = new RoamingWriter(List.of(killed), db, 1 + kill * 1_000_000)) {
+          writer.awaitMore(100);
+          killed.kill();
+          acks.addAll(writer.acks());
+        }
+        Mounts.unmountIfMounted(killed.mount());
+        Node next = synchronous.awaitPrimary();
+        assertThat(next).isNotSameAs(killed);
+        TreeSet<Integer> lost = new TreeSet<>();
+        acks.forEach(ack -> lost.add(ack.value()));
+        lost.removeAll(values(next));
+        assertThat(lost).as("acknowledged and lost; logs:\n%s", synchronous.logs()).isEmpty();
+        killed.start();
+        synchronous.awaitFollowers();
+      }
+      synchronous.awaitIdentical(db);
+    }
+  }
+
+  /** Its transaction is in its log, perhaps on a replica, and not in its WAL. */
+  @Test
+  void aCommitThatWaitsForReplicasWhileTheLeaseEndsFailsAndLeavesAllNodesAlike() {
+    try (ElectedCluster synchronous = synchronous()) {
+      createDatabase(synchronous);
+      Node primary = synchronous.awaitPrimary();
+      Position before = primary.pos(db);
+      List<Node> others = synchronous.others(primary);
+      try (Session session = Driver.PYTHON.open(primary.db(db))) {
+        session.run("PRAGMA busy_timeout=0");
+        others.forEach(node -> node.signal("STOP"));
+        CompletableFuture<Void> insert =
+            CompletableFuture.runAsync(() -> session.run("INSERT INTO log VALUES (4711)"));
+        String file = "%016x-".formatted(before.txid() + 1);
+        Await.until(
+            "it waits", () -> primary.ltxFiles(db).stream().anyMatch(f -> f.startsWith(file)));
+        // The others do not answer, so this node leads again, as the one that has most.
+        synchronous.takeLeaseAway(primary);
+        others.forEach(node -> node.signal("CONT"));
+        assertThatThrownBy(() -> insert.get(60, TimeUnit.SECONDS))
+            .as("its commit; logs:\n%s", synchronous.logs())
+            .hasCauseInstanceOf(SqliteError.class);
+      }
+      synchronous.awaitFollowers();
+      Node next = synchronous.awaitPrimary();
+      try (Session session = Driver.PYTHON.open(next.db(db))) {
+        session.run("INSERT INTO log VALUES (1)");
+      }
+      synchronous.awaitIdentical(db);
     }
   }
 

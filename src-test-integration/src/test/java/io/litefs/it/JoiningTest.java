@@ -110,6 +110,31 @@ class JoiningTest {
   }
 
   @Test
+  void ofNodesThatStartTogetherOneLeadsAndTheOtherFollows() throws Exception {
+    Node first = node("first");
+    Node second = node("second");
+    for (int start = 0; start < 3; start++) { // at first without data
+      first.launch();
+      second.launch();
+      Await.until(
+          Await.LONG,
+          () -> "one leads; logs:\n" + first.log() + second.log(),
+          () -> ElectedCluster.isPrimary(first) || ElectedCluster.isPrimary(second));
+      Node primary = ElectedCluster.isPrimary(first) ? first : second;
+      Node replica = primary == first ? second : first;
+      insert(primary);
+      replica.awaitPos(DB, primary.pos(DB));
+      assertThat(ElectedCluster.lines(first, "-> primary"))
+          .as("terms since the start; logs:\n%s%s", first.log(), second.log())
+          .isEqualTo(primary == first ? 1 : 0);
+      assertThat(ElectedCluster.lines(second, "-> primary")).isEqualTo(primary == second ? 1 : 0);
+      assertThat(clusterId(replica)).isEqualTo(clusterId(primary));
+      replica.stop();
+      primary.stop();
+    }
+  }
+
+  @Test
   void transactionsThatAPowerCutTookComeBackFromANodeThatCannotLead() throws Exception {
     Node first = node("first").start();
     awaitPrimary(first);

@@ -5,8 +5,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.litefs.it.sqlite.Driver;
 import io.litefs.it.sqlite.Session;
 import io.litefs.lease.ConsulAgent;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -18,6 +25,10 @@ import org.junit.jupiter.api.Test;
 class NetworkCutTest {
 
   private static final int NODES = 3;
+  private static final int FLAPS = 40;
+
+  /** From 20 ms to 2.5 s. */
+  private static final int LONGEST_CUT_DOUBLINGS = 8;
 
   private static Namespaces hosts;
   private static int consulHost;
@@ -140,6 +151,72 @@ class NetworkCutTest {
       assertThat(missing(writer)).isEmpty();
     }
     cluster.assertIdentical(db);
+  }
+
+  /**
+   * Links of nodes to each other and to Consul come and go, for less time than it takes to notice
+   * and for more, while an application on each node writes whenever it is let.
+   */
+  @Test
+  void linksThatComeAndGoLoseNothingSilently() {
+    long seed = System.nanoTime();
+    Random random = new Random(seed);
+    List<Node> nodes = List.of(cluster.node(0), cluster.node(1), cluster.node(2));
+    Map<Node, Long> elections = new HashMap<>();
+    nodes.forEach(node -> elections.put(node, ElectedCluster.lines(node, "-> primary")));
+    Node initial = cluster.awaitPrimary();
+    List<RoamingWriter> writers = new ArrayList<>();
+    try {
+      for (int i = 0; i < NODES; i++) {
+        writers.add(new RoamingWriter(List.of(nodes.get(i)), db, 1 + i * 1_000_000));
+      }
+      for (int flap = 0; flap < FLAPS; flap++) {
+        int one = random.nextInt(NODES + 1);
+        int other = (one + 1 + random.nextInt(NODES)) % (NODES + 1);
+        hosts.cut(one, other);
+        // The fault's length, not a wait for something.
+        LockSupport.parkNanos(
+            TimeUnit.MILLISECONDS.toNanos(20L << random.nextInt(LONGEST_CUT_DOUBLINGS)));
+        hosts.heal(one, other);
+      }
+      cluster.awaitFollowers();
+      writers.get(nodes.indexOf(cluster.awaitPrimary())).awaitMore(20);
+      writers.forEach(RoamingWriter::stop);
+      cluster.awaitFollowers();
+      cluster.awaitIdentical(db);
+      for (int i = 0; i < NODES; i++) {
+        String context = "node %d, seed %d; logs:\n%s".formatted(i, seed, cluster.logs());
+        Node node = nodes.get(i);
+        TreeSet<Integer> missing = missing(writers.get(i));
+        if (!missing.isEmpty()) {
+          assertThat(node.log()).as("%s are gone: %s", missing, context).contains("is kept in");
+        }
+        long elected = ElectedCluster.lines(node, "-> primary") - elections.get(node);
+        assertThat(terms(writers, i))
+            .as("times at which writes were accepted; %s", context)
+            .isLessThanOrEqualTo(elected + (node == initial ? 1 : 0));
+      }
+    } finally {
+      writers.forEach(RoamingWriter::close);
+    }
+  }
+
+  /** In how many separate spans of time writer {@code i} was served: as others were between. */
+  private static long terms(List<RoamingWriter> writers, int i) {
+    TreeMap<Long, Integer> history = new TreeMap<>();
+    for (int w = 0; w < writers.size(); w++) {
+      int writer = w;
+      writers.get(w).acks().forEach(ack -> history.put(ack.nanos(), writer));
+    }
+    long terms = 0;
+    int before = -1;
+    for (int writer : history.values()) {
+      if (writer == i && before != i) {
+        terms++;
+      }
+      before = writer;
+    }
+    return terms;
   }
 
   @Test

@@ -20,6 +20,7 @@ final class RoamingWriter implements AutoCloseable {
   /** An acknowledged insert. */
   record Ack(int value, int node, long nanos) {}
 
+  private final int first;
   private final List<Session> sessions = new ArrayList<>();
   private final List<Ack> acks = new ArrayList<>();
   private final List<String> failures = new ArrayList<>();
@@ -30,6 +31,12 @@ final class RoamingWriter implements AutoCloseable {
    * @param db with a table {@code log (x)}, on each of the nodes
    */
   RoamingWriter(List<Node> nodes, String db) {
+    this(nodes, db, 1);
+  }
+
+  /** Writes {@code first}, and so on: several writers' numbers can be told apart. */
+  RoamingWriter(List<Node> nodes, String db, int first) {
+    this.first = first;
     for (Node node : nodes) {
       Session session = Driver.PYTHON.open(node.db(db));
       session.run("PRAGMA busy_timeout=0");
@@ -41,7 +48,7 @@ final class RoamingWriter implements AutoCloseable {
 
   private void run() {
     int at = 0;
-    for (int value = 1; !stop.get(); ) {
+    for (int value = first; !stop.get(); ) {
       try {
         sessions.get(at).run("INSERT INTO log VALUES (" + value + ")");
         synchronized (this) {
