@@ -134,7 +134,7 @@ class FailoverTest {
   private void createDatabase(ElectedCluster synchronous) {
     Node creator = synchronous.awaitPrimary();
     try (Session session = Driver.PYTHON.open(creator.db(db))) {
-      session.runAll("PRAGMA journal_mode=WAL", "CREATE TABLE log (x)");
+      session.runAll("PRAGMA journal_mode=WAL", "CREATE TABLE log (x)", "CREATE TABLE other (x)");
       synchronous.others(creator).forEach(node -> node.awaitPos(db, creator.pos(db)));
     }
   }
@@ -177,7 +177,7 @@ class FailoverTest {
         session.run("PRAGMA busy_timeout=0");
         others.forEach(node -> node.signal("STOP"));
         CompletableFuture<Void> insert =
-            CompletableFuture.runAsync(() -> session.run("INSERT INTO log VALUES (4711)"));
+            CompletableFuture.runAsync(() -> session.run("INSERT INTO other VALUES (1)"));
         String file = "%016x-".formatted(before.txid() + 1);
         Await.until(
             "it waits", () -> primary.ltxFiles(db).stream().anyMatch(f -> f.startsWith(file)));
@@ -191,7 +191,7 @@ class FailoverTest {
       synchronous.awaitFollowers();
       Node next = synchronous.awaitPrimary();
       try (Session session = Driver.PYTHON.open(next.db(db))) {
-        session.run("INSERT INTO log VALUES (1)");
+        session.run("INSERT INTO log VALUES (1)"); // into another page
       }
       synchronous.awaitIdentical(db);
     }
