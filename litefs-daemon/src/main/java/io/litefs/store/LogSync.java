@@ -37,19 +37,29 @@ final class LogSync {
   private static final int MAX_UNSYNCED_OPEN = 16;
 
   private final Path dir;
+  private final LogDisk disk;
   private final Object syncLock = new Object();
 
   /** Guarded by {@link #syncLock}. */
   private final SyncSegment segment;
 
+  /**
+   * Whether the segment may hold what the log does not: it must be gone before anything more counts
+   * as durable, since a later file of the same name would be restored as the earlier one. Set only
+   * together with {@link #unsyncedOverflow}. Guarded by {@link #syncLock}.
+   */
+  private boolean segmentMustGo;
+
   /** Guarded by itself. */
   private final ArrayDeque<PosixFile> unsynced = new ArrayDeque<>();
 
+  /** Whether files that are not on the list must be synced. Guarded by {@link #unsynced}. */
   private boolean unsyncedOverflow;
 
-  private LogSync(Path dir, SyncSegment segment) {
+  private LogSync(Path dir, SyncSegment segment, LogDisk disk) {
     this.dir = dir;
     this.segment = segment;
+    this.disk = disk;
   }
 
   /**
@@ -57,10 +67,10 @@ final class LogSync {
    *
    * @param dir the directory of the LTX files; the segment lies beside it
    */
-  static LogSync open(Path dir, Executor background) throws IOException {
+  static LogSync open(Path dir, Executor background, LogDisk disk) throws IOException {
     Path segment = dir.resolveSibling("segment");
     restore(dir, segment);
-    return new LogSync(dir, new SyncSegment(segment, background));
+    return new LogSync(dir, new SyncSegment(segment, background, disk), disk);
   }
 
   /** Writes the files that the segment holds and that are not on disk as they were. */
@@ -130,7 +140,12 @@ final class LogSync {
     }
   }
 
-  /** Makes every transaction that is in the log durable. Any thread. */
+  /**
+   * Makes every transaction that is in the log durable. Any thread.
+   *
+   * @throws ErrnoException if that failed: nothing that was added and not synced before is durable,
+   *     and none of it is in the segment
+   */
   void sync() throws ErrnoException {
     synchronized (syncLock) {
       boolean all;
@@ -144,16 +159,19 @@ final class LogSync {
       try {
         if (all) {
           syncFilesystem();
+          if (segmentMustGo) {
+            segment.discard();
+            segmentMustGo = false;
+          }
         } else if (!files.isEmpty() && !segment.write(files)) {
           for (PosixFile file : files) {
-            file.fdatasync();
+            disk.datasync(file);
           }
         }
-      } catch (ErrnoException e) {
-        // Nobody may take them for durable: the next call syncs all there is.
-        synchronized (unsynced) {
-          unsyncedOverflow = true;
-        }
+      } catch (ErrnoException | RuntimeException | Error e) {
+        // Nobody may take them for durable: the next call syncs all there is. And the disk may have
+        // a part of what the segment was to get: of a commit that fails now.
+        discardWithNextSync();
         throw e;
       } finally {
         files.forEach(PosixFile::close);
@@ -163,7 +181,15 @@ final class LogSync {
 
   private void syncFilesystem() throws ErrnoException {
     try (PosixFile directory = PosixFile.open(dir, PosixFile.O_RDONLY, 0)) {
-      directory.syncfs();
+      disk.syncFilesystem(directory);
+    }
+  }
+
+  /** Caller holds {@link #syncLock}. */
+  private void discardWithNextSync() {
+    segmentMustGo = true;
+    synchronized (unsynced) {
+      unsyncedOverflow = true;
     }
   }
 
@@ -173,10 +199,16 @@ final class LogSync {
     }
   }
 
-  /** Puts the files themselves on disk and forgets what the segment holds of them. */
+  /**
+   * Puts the files themselves on disk and forgets what the segment holds of them. If that fails,
+   * the next {@link #sync} does it.
+   */
   void discardSegment() throws ErrnoException {
     synchronized (syncLock) {
-      segment.discard();
+      if (segment.isThere() || segmentMustGo) {
+        discardWithNextSync();
+        sync();
+      }
     }
   }
 }

@@ -92,8 +92,13 @@ final class LtxLog {
    * @param background runs what may take long
    */
   static LtxLog open(Path dir, boolean syncAlways, Executor background) throws IOException {
+    return open(dir, syncAlways, background, new LogDisk());
+  }
+
+  static LtxLog open(Path dir, boolean syncAlways, Executor background, LogDisk disk)
+      throws IOException {
     Files.createDirectories(dir);
-    LtxLog ltxLog = new LtxLog(dir, syncAlways, LogSync.open(dir, background));
+    LtxLog ltxLog = new LtxLog(dir, syncAlways, LogSync.open(dir, background, disk));
     ltxLog.scan();
     return ltxLog;
   }
@@ -353,28 +358,19 @@ final class LtxLog {
 
     /**
      * Makes the finished file part of the log; with durability {@code always} it is on disk when
-     * this returns.
+     * this returns. If this fails, the file must be aborted.
      */
     void append() throws IOException {
       unsynced.add(file);
       if (syncAlways) {
-        try {
-          sync();
-        } catch (ErrnoException e) {
-          unsynced.forget(file);
-          throw e;
-        }
+        sync();
       }
       appended(header.minTxid().value(), header.maxTxid().value(), written);
     }
 
     void abort() {
       file.close();
-      try {
-        Files.deleteIfExists(path);
-      } catch (IOException e) {
-        log.warn("cannot remove {}: {}", path, e.getMessage());
-      }
+      tryToRemove(path);
     }
 
     /** The encoder collects what it writes, in direct memory. */
@@ -397,7 +393,10 @@ final class LtxLog {
     }
   }
 
-  /** Takes back the file that was appended last. Its position must not have been published. */
+  /**
+   * Takes back the file that was appended last: it is gone also if this fails. Its position must
+   * not have been published.
+   */
   void revokeLast(Writer writer) throws ErrnoException {
     synchronized (this) {
       last = writer.header.minTxid().value() - 1;
@@ -408,13 +407,22 @@ final class LtxLog {
       fileCount--;
       byteCount -= writer.written;
     }
-    if (!unsynced.forget(writer.file)) {
-      unsynced.discardSegment(); // it may have the file already
+    boolean listed = unsynced.forget(writer.file);
+    // Before what is on disk changes, so that the name is not on it afterwards.
+    tryToRemove(writer.path);
+    try {
+      if (!listed) {
+        unsynced.discardSegment(); // it may have the file already
+      }
+    } finally {
+      writer.file.close();
     }
-    writer.abort();
   }
 
-  /** Takes a received and verified file into the log under its final name. */
+  /**
+   * Takes a received and verified file into the log under its final name. If this fails, the log is
+   * as before.
+   */
   void adopt(Path temporary, LtxHeader header) throws IOException {
     Path target = path(header.minTxid().value(), header.maxTxid().value());
     long size = Files.size(temporary);
@@ -432,9 +440,14 @@ final class LtxLog {
         dropBefore(header.minTxid().value(), header.maxTxid().value());
       }
     } else {
-      unsynced.add(PosixFile.open(target, PosixFile.O_RDWR, MODE));
-      if (syncAlways) {
-        sync();
+      try {
+        unsynced.add(PosixFile.open(target, PosixFile.O_RDWR, MODE));
+        if (syncAlways) {
+          sync();
+        }
+      } catch (IOException | RuntimeException e) {
+        tryToRemove(target);
+        throw e;
       }
     }
     appended(header.minTxid().value(), header.maxTxid().value(), size);
@@ -600,6 +613,15 @@ final class LtxLog {
       }
       Files.deleteIfExists(file);
       removed++;
+    }
+  }
+
+  /** Whoever calls this has a failure to report already. */
+  private static void tryToRemove(Path file) {
+    try {
+      Files.deleteIfExists(file);
+    } catch (IOException e) {
+      log.warn("cannot remove {}: {}", file, e.getMessage());
     }
   }
 

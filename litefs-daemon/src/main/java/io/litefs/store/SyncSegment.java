@@ -37,7 +37,7 @@ import org.slf4j.LoggerFactory;
  * A half is read up to the first record that is not sound or not of the generation of the half's
  * first one: what follows is from an earlier use.
  *
- * <p>Not thread-safe: {@link LtxLog} serializes its calls.
+ * <p>Not thread-safe: {@link LogSync} serializes its calls.
  */
 final class SyncSegment {
 
@@ -54,6 +54,7 @@ final class SyncSegment {
 
   private final Path path;
   private final Executor background;
+  private final LogDisk disk;
 
   /** Null until the first write. */
   private PosixFile file;
@@ -72,9 +73,10 @@ final class SyncSegment {
   /**
    * @param background runs what may take long
    */
-  SyncSegment(Path path, Executor background) {
+  SyncSegment(Path path, Executor background, LogDisk disk) {
     this.path = path;
     this.background = background;
+    this.disk = disk;
   }
 
   /** An LTX file found in the segment. */
@@ -135,6 +137,8 @@ final class SyncSegment {
    * Makes files durable.
    *
    * @return false if they do not fit, or there is no room now: they must be synced themselves
+   * @throws ErrnoException if that failed. The segment does not hold them; but what a power cut
+   *     would leave of it is not known before it was synced again or {@link #discard discarded}
    */
   boolean write(List<PosixFile> files) throws ErrnoException {
     long total = 0;
@@ -157,10 +161,28 @@ final class SyncSegment {
     }
     buffer.flip();
     int length = buffer.limit();
-    file.pwrite(buffer, (long) half * HALF_BYTES + position);
-    file.fdatasync();
+    try {
+      file.pwrite(buffer, (long) half * HALF_BYTES + position);
+      disk.datasync(file);
+    } catch (ErrnoException e) {
+      erase();
+      throw e;
+    }
     position += length;
     return true;
+  }
+
+  /**
+   * Takes back what was written last, if only for a kill: the transaction fails, and another one
+   * may get its TXID.
+   */
+  private void erase() {
+    ByteBuffer zeros = ByteBuffer.allocateDirect(HEADER_BYTES);
+    try {
+      file.pwrite(zeros, (long) half * HALF_BYTES + position);
+    } catch (ErrnoException e) {
+      logger.warn("cannot take records back from {}: {}", path, e.getMessage());
+    }
   }
 
   private void append(PosixFile each) throws ErrnoException {
@@ -241,7 +263,7 @@ final class SyncSegment {
 
   private void settle(PosixFile segment, boolean[] halves, int full) {
     try {
-      segment.syncfs();
+      disk.syncFilesystem(segment);
       synchronized (halves) {
         halves[full] = true;
       }
@@ -255,18 +277,25 @@ final class SyncSegment {
     }
   }
 
+  boolean isThere() {
+    return file != null;
+  }
+
   /**
-   * Puts the files themselves on disk and removes the segment, for good when this returns: it will
-   * not bring back any file that the log removes.
+   * Removes the segment, for good when this returns: it will not bring back any file that the log
+   * removes. The files that it holds must be on disk themselves. If this fails, it must be repeated
+   * before anything is written.
    */
   void discard() throws ErrnoException {
-    if (file == null) {
-      return;
+    if (file != null) {
+      file.close();
+      file = null;
     }
-    file.syncfs();
-    file.close();
-    file = null;
-    delete();
+    try {
+      Files.deleteIfExists(path);
+    } catch (IOException e) {
+      throw new ErrnoException(Errno.EIO, "remove " + path, e);
+    }
     PosixFile.syncDirectory(path.getParent());
   }
 

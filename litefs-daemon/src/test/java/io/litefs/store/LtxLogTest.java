@@ -1,16 +1,23 @@
 package io.litefs.store;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.litefs.ltx.Checksum;
+import io.litefs.ltx.LtxEncoder;
 import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.PageChecksum;
 import io.litefs.ltx.Pos;
 import io.litefs.ltx.Txid;
+import io.litefs.posix.Errno;
+import io.litefs.posix.ErrnoException;
+import io.litefs.posix.PosixFile;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -39,16 +46,61 @@ class LtxLogTest {
     return page;
   }
 
-  /** Appends a transaction that sets the one page of a database to its TXID. */
+  /** A finished transaction that sets the one page of a database to its TXID. */
   private static LtxLog.Writer write(LtxLog log, int txid) throws IOException {
-    Checksum before = txid == 1 ? Checksum.ZERO : checksum(txid - 1);
-    LtxLog.Writer writer =
-        log.begin(
-            new LtxHeader(
-                true, PAGE_SIZE, 1, new Txid(txid), new Txid(txid), 1, before, 0, 0, 0, 0, 7));
-    writer.page(1, page(txid));
-    writer.finish(checksum(txid));
+    return write(log, txid, txid);
+  }
+
+  private static LtxLog.Writer write(LtxLog log, int txid, int content) throws IOException {
+    LtxLog.Writer writer = log.begin(header(txid, txid));
+    writer.page(1, page(content));
+    writer.finish(checksum(content));
     return writer;
+  }
+
+  private static LtxHeader header(int min, int max) {
+    Checksum before = min == 1 ? Checksum.ZERO : checksum(min - 1);
+    return new LtxHeader(
+        true, PAGE_SIZE, 1, new Txid(min), new Txid(max), 1, before, 0, 0, 0, 0, 7);
+  }
+
+  /** A file as it has been received, which sets the page to its last TXID. */
+  private static Path received(LtxLog log, LtxHeader header) throws IOException {
+    Path temporary = log.temporaryFile();
+    int content = (int) header.maxTxid().value();
+    try (FileChannel out =
+        FileChannel.open(temporary, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+      LtxEncoder encoder = new LtxEncoder(out, header);
+      encoder.page(1, page(content));
+      encoder.finish(checksum(content));
+    }
+    return temporary;
+  }
+
+  private Path file(int min, int max) {
+    return dir.resolve(String.format("%016x-%016x.ltx", min, max));
+  }
+
+  /** Fails while it is told to. */
+  private static final class FailingDisk extends LogDisk {
+    private boolean datasyncFails;
+    private boolean syncfsFails;
+
+    @Override
+    void datasync(PosixFile file) throws ErrnoException {
+      if (datasyncFails) {
+        throw new ErrnoException(Errno.EIO, "fdatasync " + file);
+      }
+      super.datasync(file);
+    }
+
+    @Override
+    void syncFilesystem(PosixFile file) throws ErrnoException {
+      if (syncfsFails) {
+        throw new ErrnoException(Errno.EIO, "syncfs " + file);
+      }
+      super.syncFilesystem(file);
+    }
   }
 
   private static void append(LtxLog log, int count) throws IOException {
@@ -161,20 +213,8 @@ class LtxLogTest {
   void snapshotReplacesWhatWasBefore() throws IOException {
     LtxLog log = open();
     append(log, 3);
-    Path temporary = log.temporaryFile();
-    LtxHeader header =
-        new LtxHeader(
-            true, PAGE_SIZE, 1, new Txid(1), new Txid(9), 1, Checksum.ZERO, 0, 0, 0, 0, 7);
-    try (java.nio.channels.FileChannel out =
-        java.nio.channels.FileChannel.open(
-            temporary,
-            java.nio.file.StandardOpenOption.CREATE,
-            java.nio.file.StandardOpenOption.WRITE)) {
-      io.litefs.ltx.LtxEncoder encoder = new io.litefs.ltx.LtxEncoder(out, header);
-      encoder.page(1, page(9));
-      encoder.finish(checksum(9));
-    }
-    log.adopt(temporary, header);
+    LtxHeader header = header(1, 9);
+    log.adopt(received(log, header), header);
     assertThat(log.fileCount()).isEqualTo(1);
     assertThat(log.end()).isEqualTo(new Pos(new Txid(9), checksum(9)));
     assertThat(open().end()).isEqualTo(new Pos(new Txid(9), checksum(9)));
@@ -225,6 +265,85 @@ class LtxLogTest {
     LtxLog again = open();
     assertThat(again.files()).hasSize(1);
     assertThat(again.fileFrom(1)).isNull();
+  }
+
+  @Test
+  void aTransactionThatCouldNotBeSyncedDoesNotReplaceTheOneThatGotItsTxid() throws IOException {
+    FailingDisk disk = new FailingDisk();
+    LtxLog log = LtxLog.open(dir, true, Runnable::run, disk);
+    append(log, 1);
+    disk.datasyncFails = true;
+    LtxLog.Writer refused = write(log, 2, 77);
+    assertThatThrownBy(refused::append).isInstanceOf(ErrnoException.class);
+    refused.abort();
+    disk.datasyncFails = false;
+    write(log, 2).append();
+    assertThat(open().end()).isEqualTo(new Pos(new Txid(2), checksum(2)));
+  }
+
+  @Test
+  void aTransactionThatCouldNotBeSyncedIsGoneAfterAKill() throws IOException {
+    FailingDisk disk = new FailingDisk();
+    LtxLog log = LtxLog.open(dir, true, Runnable::run, disk);
+    append(log, 1);
+    disk.datasyncFails = true;
+    disk.syncfsFails = true;
+    LtxLog.Writer refused = write(log, 2);
+    assertThatThrownBy(refused::append).isInstanceOf(ErrnoException.class);
+    refused.abort();
+    assertThat(open().end()).isEqualTo(new Pos(new Txid(1), checksum(1)));
+  }
+
+  /** What a power cut would leave of the segment is not known. */
+  @Test
+  void nothingIsPromisedAfterAFailureBeforeTheSegmentIsGone() throws IOException {
+    FailingDisk disk = new FailingDisk();
+    LtxLog log = LtxLog.open(dir, false, Runnable::run, disk);
+    append(log, 1);
+    log.sync();
+    write(log, 2).append();
+    disk.datasyncFails = true;
+    assertThatThrownBy(log::sync).isInstanceOf(ErrnoException.class);
+    disk.datasyncFails = false;
+    disk.syncfsFails = true;
+    assertThatThrownBy(log::sync).isInstanceOf(ErrnoException.class);
+    assertThat(log.hasUnsynced()).isTrue();
+    assertThat(home.resolve("segment")).as("it has transaction 1").exists();
+    disk.syncfsFails = false;
+    log.sync();
+    assertThat(log.hasUnsynced()).isFalse();
+    assertThat(home.resolve("segment")).doesNotExist();
+    write(log, 3).append();
+    log.sync();
+    assertThat(open().end()).isEqualTo(new Pos(new Txid(3), checksum(3)));
+  }
+
+  @Test
+  void aRevokedTransactionIsGoneAlsoIfTheDiskFails() throws IOException {
+    FailingDisk disk = new FailingDisk();
+    LtxLog log = LtxLog.open(dir, true, Runnable::run, disk);
+    append(log, 1);
+    LtxLog.Writer refused = write(log, 2, 77);
+    refused.append();
+    disk.syncfsFails = true;
+    assertThatThrownBy(() -> log.revokeLast(refused)).isInstanceOf(ErrnoException.class);
+    assertThat(file(2, 2)).doesNotExist();
+    assertThat(log.hasUnsynced()).isTrue();
+    disk.syncfsFails = false;
+    write(log, 2).append();
+    assertThat(open().end()).isEqualTo(new Pos(new Txid(2), checksum(2)));
+  }
+
+  @Test
+  void aReceivedTransactionThatCouldNotBeSyncedIsNotInTheLog() throws IOException {
+    FailingDisk disk = new FailingDisk();
+    LtxLog log = LtxLog.open(dir, true, Runnable::run, disk);
+    append(log, 1);
+    disk.datasyncFails = true;
+    Path temporary = received(log, header(2, 2));
+    assertThatThrownBy(() -> log.adopt(temporary, header(2, 2))).isInstanceOf(ErrnoException.class);
+    assertThat(log.end().txid().value()).isEqualTo(1);
+    assertThat(open().end().txid().value()).isEqualTo(1);
   }
 
   @Test
