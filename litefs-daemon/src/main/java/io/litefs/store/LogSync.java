@@ -200,12 +200,13 @@ final class LogSync {
   }
 
   /**
-   * Puts the files themselves on disk and forgets what the segment holds of them. If that fails,
-   * the next {@link #sync} does it.
+   * Puts the files themselves on disk, all that were added, and removes the segment: nothing of
+   * them will come back that the log removes after this. If that fails, the next {@link #sync} does
+   * it.
    */
-  void discardSegment() throws ErrnoException {
+  void settle() throws ErrnoException {
     synchronized (syncLock) {
-      if (segment.isThere() || segmentMustGo) {
+      if (segment.isThere() || areThere()) {
         discardWithNextSync();
         sync();
       }

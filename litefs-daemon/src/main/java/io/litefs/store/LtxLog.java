@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -23,10 +24,13 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.Executor;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -104,13 +108,12 @@ final class LtxLog {
   }
 
   private void scan() throws IOException {
-    TreeMap<Long, Long> found = new TreeMap<>();
+    TreeSet<LtxFileName> found = new TreeSet<>();
     try (DirectoryStream<Path> files = Files.newDirectoryStream(dir)) {
       for (Path file : files) {
         Optional<LtxFileName> name = LtxFileName.parse(file.getFileName().toString());
         if (name.isPresent()) {
-          // Of two files that begin with the same TXID the one that reaches further counts.
-          found.merge(name.get().min().value(), name.get().max().value(), Math::max);
+          found.add(name.get());
           fileCount++;
           byteCount += Files.size(file);
         } else if (file.getFileName().toString().endsWith(".tmp")) {
@@ -118,17 +121,17 @@ final class LtxLog {
         }
       }
     }
+    removeReplaced(found);
     while (!found.isEmpty()) {
-      Map.Entry<Long, Long> entry = found.lastEntry();
-      Path file = path(entry.getKey(), entry.getValue());
-      Optional<String> damage = damageOf(file);
+      LtxFileName end = reachingFurthest(found);
+      Optional<String> damage = damageOf(path(end));
       if (damage.isEmpty()) {
         break;
       }
-      log.warn("removed the torn end of the log: {}: {}", file, damage.get());
-      discard(file);
+      log.warn("removed the torn end of the log: {}: {}", path(end), damage.get());
+      discard(path(end));
       torn = true;
-      found.remove(entry.getKey());
+      found.remove(end);
     }
     if (torn) {
       removeWhatFollowsDamage(found);
@@ -136,38 +139,65 @@ final class LtxLog {
     if (found.isEmpty()) {
       return;
     }
-    last = found.lastEntry().getValue();
-    first = found.lastKey();
+    last = reachingFurthest(found).max().value();
+    first = last + 1;
     // The log begins where the unbroken chain that leads to its end begins; older files are of no
     // use.
-    for (Map.Entry<Long, Long> entry : found.descendingMap().entrySet()) {
-      if (entry.getValue() + 1 >= first || entry.getKey() == first) {
-        first = Math.min(first, entry.getKey());
-        if (!entry.getKey().equals(entry.getValue())) {
-          spans.put(entry.getKey(), entry.getValue());
+    for (LtxFileName each : found.descendingSet()) {
+      if (each.max().value() + 1 >= first) {
+        first = Math.min(first, each.min().value());
+        if (!each.min().equals(each.max())) {
+          spans.put(each.min().value(), each.max().value());
         }
       }
     }
+  }
+
+  /** What a kill or a power cut left of the files that a snapshot replaced. */
+  private void removeReplaced(TreeSet<LtxFileName> found) throws IOException {
+    LtxFileName snapshot =
+        found.stream()
+            .filter(each -> each.min().value() == 1)
+            .max(Comparator.comparing(LtxFileName::max))
+            .orElse(null);
+    if (snapshot == null) {
+      return;
+    }
+    List<LtxFileName> replaced =
+        found.stream()
+            .filter(each -> !each.equals(snapshot) && each.max().compareTo(snapshot.max()) <= 0)
+            .toList();
+    if (replaced.isEmpty() || damageOf(path(snapshot)).isPresent()) {
+      return;
+    }
+    for (LtxFileName each : replaced) {
+      log.info("removed {}: the snapshot {} replaces it", path(each), snapshot);
+      discard(path(each));
+      found.remove(each);
+    }
+  }
+
+  private static LtxFileName reachingFurthest(TreeSet<LtxFileName> found) {
+    return Collections.max(found, Comparator.comparing(LtxFileName::max));
   }
 
   /**
    * A power cut takes what was not synced in any order: a file may be torn and the next one whole.
    * Since a sync is one of all files, what follows a torn one was promised to nobody.
    */
-  private void removeWhatFollowsDamage(TreeMap<Long, Long> found) throws IOException {
-    Long damaged = null;
+  private void removeWhatFollowsDamage(TreeSet<LtxFileName> found) throws IOException {
+    LtxFileName damaged = null;
     int left = MAX_UNSYNCED;
-    for (Map.Entry<Long, Long> entry : found.descendingMap().entrySet()) {
+    for (LtxFileName each : found.descendingSet()) {
       if (left-- == 0) {
         break;
       }
-      if (damageOf(path(entry.getKey(), entry.getValue())).isPresent()) {
-        damaged = entry.getKey();
+      if (damageOf(path(each)).isPresent()) {
+        damaged = each;
       }
     }
-    while (damaged != null && !found.isEmpty() && found.lastKey() >= damaged) {
-      Map.Entry<Long, Long> entry = found.pollLastEntry();
-      Path file = path(entry.getKey(), entry.getValue());
+    while (damaged != null && !found.isEmpty() && found.last().compareTo(damaged) >= 0) {
+      Path file = path(found.pollLast());
       log.warn("removed what follows a torn file of the log, or is it: {}", file);
       discard(file);
     }
@@ -412,7 +442,7 @@ final class LtxLog {
     tryToRemove(writer.path);
     try {
       if (!listed) {
-        unsynced.discardSegment(); // it may have the file already
+        unsynced.settle(); // it may have the file already
       }
     } finally {
       writer.file.close();
@@ -420,37 +450,53 @@ final class LtxLog {
   }
 
   /**
-   * Takes a received and verified file into the log under its final name. If this fails, the log is
-   * as before.
+   * Takes a received and verified file into the log under its final name; a snapshot replaces all
+   * that is there. If this fails, the log is as before.
    */
   void adopt(Path temporary, LtxHeader header) throws IOException {
+    if (header.isSnapshot()) {
+      adoptSnapshot(temporary, header);
+      return;
+    }
     Path target = path(header.minTxid().value(), header.maxTxid().value());
     long size = Files.size(temporary);
-    if (header.isSnapshot()) {
-      // It is on disk before what it replaces goes.
-      try (PosixFile file = PosixFile.open(temporary, PosixFile.O_RDWR, MODE)) {
-        file.fdatasync();
-      }
-      unsynced.discardSegment();
-    }
     Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
-    if (header.isSnapshot()) {
-      PosixFile.syncDirectory(dir);
-      synchronized (this) {
-        dropBefore(header.minTxid().value(), header.maxTxid().value());
+    try {
+      unsynced.add(PosixFile.open(target, PosixFile.O_RDWR, MODE));
+      if (syncAlways) {
+        sync();
       }
-    } else {
-      try {
-        unsynced.add(PosixFile.open(target, PosixFile.O_RDWR, MODE));
-        if (syncAlways) {
-          sync();
-        }
-      } catch (IOException | RuntimeException e) {
-        tryToRemove(target);
-        throw e;
-      }
+    } catch (IOException | RuntimeException e) {
+      tryToRemove(target);
+      throw e;
     }
     appended(header.minTxid().value(), header.maxTxid().value(), size);
+  }
+
+  private void adoptSnapshot(Path temporary, LtxHeader header) throws IOException {
+    Path target = path(header.minTxid().value(), header.maxTxid().value());
+    long size = Files.size(temporary);
+    // It is on disk before what it replaces goes.
+    try (PosixFile file = PosixFile.open(temporary, PosixFile.O_RDWR, MODE)) {
+      file.fdatasync();
+    }
+    // What it replaces must not come back by a later sync either.
+    unsynced.settle();
+    Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+    try {
+      PosixFile.syncDirectory(dir);
+    } catch (ErrnoException e) {
+      tryToRemove(target);
+      throw e;
+    }
+    synchronized (this) {
+      spans.clear();
+      first = 0;
+      fileCount = 0;
+      byteCount = 0;
+      appended(header.minTxid().value(), header.maxTxid().value(), size);
+    }
+    removeAllBut(target);
   }
 
   private synchronized void appended(long min, long max, long size) {
@@ -466,20 +512,24 @@ final class LtxLog {
     appendedBytes += size;
   }
 
-  /** A snapshot replaces all that was there: removes every other file. Caller holds this. */
-  private void dropBefore(long min, long max) throws IOException {
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(dir, "*.ltx")) {
-      for (Path file : files) {
-        if (!file.equals(path(min, max))) {
-          Files.deleteIfExists(file);
-        }
+  /**
+   * Removes what a snapshot replaces, the newest first: wherever this ends early, what is left
+   * beyond the snapshot begins right behind it, and is found not to follow it. The log is right
+   * also if this fails; then the next start or snapshot removes the rest.
+   */
+  private void removeAllBut(Path snapshot) {
+    TreeSet<Path> replaced = new TreeSet<>();
+    try {
+      try (DirectoryStream<Path> files = Files.newDirectoryStream(dir, "*.ltx")) {
+        files.forEach(replaced::add);
       }
+      replaced.remove(snapshot);
+      for (Path file : replaced.descendingSet()) {
+        Files.deleteIfExists(file);
+      }
+    } catch (IOException | DirectoryIteratorException e) {
+      log.warn("cannot remove what {} replaces: {}", snapshot, e.getMessage());
     }
-    spans.clear();
-    first = 0;
-    last = 0;
-    fileCount = 0;
-    byteCount = 0;
   }
 
   /** Makes every transaction that is in the log durable. Any thread. */
@@ -659,19 +709,19 @@ final class LtxLog {
     return new Behind(transactions, all, since);
   }
 
-  private Path path(long min, long max) {
-    return path(dir, min, max);
+  private Path path(LtxFileName name) {
+    return dir.resolve(name.toString());
   }
 
-  private static Path path(Path dir, long min, long max) {
-    return dir.resolve(new LtxFileName(new Txid(min), new Txid(max)).toString());
+  private Path path(long min, long max) {
+    return path(new LtxFileName(new Txid(min), new Txid(max)));
   }
 
   /** Leaves nothing but plain LTX files, all of them on disk. */
   void close() {
     try {
       sync();
-      unsynced.discardSegment();
+      unsynced.settle();
     } catch (ErrnoException e) {
       log.error("cannot sync the log {}: {}", dir, e.getMessage());
     }

@@ -222,6 +222,69 @@ class LtxLogTest {
     assertThat(open().files()).hasSize(2);
   }
 
+  /** Killed before all that it replaced was removed. */
+  @Test
+  void whatASnapshotReplacedDoesNotDecideWhereTheLogEnds() throws IOException {
+    LtxLog log = open();
+    append(log, 9);
+    byte[] first = Files.readAllBytes(file(1, 1));
+    byte[] ninth = Files.readAllBytes(file(9, 9));
+    log.adopt(received(log, header(1, 9)), header(1, 9));
+    Files.write(file(1, 1), first);
+    Files.write(file(9, 9), ninth);
+    LtxLog again = open();
+    assertThat(again.files()).containsExactly(file(1, 9));
+    assertThat(again.lastFile()).isEqualTo(file(1, 9));
+    assertThat(again.fileCount()).isEqualTo(1);
+    assertThat(again.byteCount()).isEqualTo(Files.size(file(1, 9)));
+    assertThat(file(1, 1)).doesNotExist();
+    assertThat(file(9, 9)).doesNotExist();
+  }
+
+  @Test
+  void whatFollowsASnapshotStays() throws IOException {
+    LtxLog log = open();
+    append(log, 2);
+    byte[] second = Files.readAllBytes(file(2, 2));
+    log.adopt(received(log, header(1, 4)), header(1, 4));
+    write(log, 5).append();
+    Files.write(file(2, 2), second);
+    assertThat(open().files()).containsExactly(file(1, 4), file(5, 5));
+  }
+
+  @Test
+  void whatOfItCannotBeRemovedBeginsRightBehindTheSnapshot() throws IOException {
+    LtxLog log = open();
+    append(log, 8);
+    Files.delete(file(5, 5));
+    Files.createDirectories(file(5, 5).resolve("in the way"));
+    log.adopt(received(log, header(1, 3)), header(1, 3));
+    assertThat(log.end()).isEqualTo(new Pos(new Txid(3), checksum(3)));
+    assertThat(log.fileCount()).isEqualTo(1);
+    assertThat(file(4, 4)).exists();
+    assertThat(file(6, 6)).doesNotExist();
+  }
+
+  @Test
+  void aDamagedSnapshotReplacesNothing() throws IOException {
+    append(open(), 3);
+    Files.write(file(1, 9), new byte[50]);
+    LtxLog log = open();
+    assertThat(log.end()).isEqualTo(new Pos(new Txid(3), checksum(3)));
+    assertThat(log.files()).containsExactly(file(1, 1), file(2, 2), file(3, 3));
+    assertThat(file(1, 9)).doesNotExist();
+  }
+
+  @Test
+  void whatASnapshotReplacedIsNotSyncedAfterIt() throws IOException {
+    LtxLog log = open();
+    append(log, 3);
+    log.adopt(received(log, header(1, 3)), header(1, 3));
+    assertThat(log.hasUnsynced()).isFalse();
+    log.sync();
+    assertThat(open().files()).containsExactly(file(1, 3));
+  }
+
   @Test
   void leftoversOfReceivingAreRemoved() throws IOException {
     Path temporary = open().temporaryFile();
