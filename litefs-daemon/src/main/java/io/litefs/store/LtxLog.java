@@ -60,7 +60,14 @@ final class LtxLog {
   private final Path dir;
   private final boolean syncAlways;
 
+  private final LogDisk disk;
   private final LogSync unsynced;
+
+  /**
+   * Held while a file leaves the log at its beginning, and while a snapshot replaces all: it must
+   * not get the name of one that is about to be removed. Taken before this.
+   */
+  private final Object removing = new Object();
 
   /** Files that span several transactions, by min TXID. Guarded by this. */
   private final TreeMap<Long, Long> spans = new TreeMap<>();
@@ -82,9 +89,10 @@ final class LtxLog {
 
   private boolean torn;
 
-  private LtxLog(Path dir, boolean syncAlways, LogSync unsynced) {
+  private LtxLog(Path dir, boolean syncAlways, LogDisk disk, LogSync unsynced) {
     this.dir = dir;
     this.syncAlways = syncAlways;
+    this.disk = disk;
     this.unsynced = unsynced;
   }
 
@@ -102,7 +110,7 @@ final class LtxLog {
   static LtxLog open(Path dir, boolean syncAlways, Executor background, LogDisk disk)
       throws IOException {
     Files.createDirectories(dir);
-    LtxLog ltxLog = new LtxLog(dir, syncAlways, LogSync.open(dir, background, disk));
+    LtxLog ltxLog = new LtxLog(dir, syncAlways, disk, LogSync.open(dir, background, disk));
     ltxLog.scan();
     return ltxLog;
   }
@@ -482,21 +490,23 @@ final class LtxLog {
     }
     // What it replaces must not come back by a later sync either.
     unsynced.settle();
-    Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
-    try {
-      PosixFile.syncDirectory(dir);
-    } catch (ErrnoException e) {
-      tryToRemove(target);
-      throw e;
+    synchronized (removing) {
+      Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+      try {
+        PosixFile.syncDirectory(dir);
+      } catch (ErrnoException e) {
+        tryToRemove(target);
+        throw e;
+      }
+      synchronized (this) {
+        spans.clear();
+        first = 0;
+        fileCount = 0;
+        byteCount = 0;
+        appended(header.minTxid().value(), header.maxTxid().value(), size);
+      }
+      removeAllBut(target);
     }
-    synchronized (this) {
-      spans.clear();
-      first = 0;
-      fileCount = 0;
-      byteCount = 0;
-      appended(header.minTxid().value(), header.maxTxid().value(), size);
-    }
-    removeAllBut(target);
   }
 
   private synchronized void appended(long min, long max, long size) {
@@ -525,7 +535,7 @@ final class LtxLog {
       }
       replaced.remove(snapshot);
       for (Path file : replaced.descendingSet()) {
-        Files.deleteIfExists(file);
+        disk.remove(file);
       }
     } catch (IOException | DirectoryIteratorException e) {
       log.warn("cannot remove what {} replaces: {}", snapshot, e.getMessage());
@@ -594,75 +604,71 @@ final class LtxLog {
   }
 
   /**
-   * Removes files whose last change is before {@code cutoffMillis}, oldest first; the last file
-   * stays, since it holds the position.
+   * Removes files whose last change is before {@code cutoffMillis}, oldest first.
    *
-   * @param baseTxid what recovery would play over the database file begins after it and stays
+   * @param baseTxid where recovery begins, not beyond the database's position: the file that leads
+   *     there and those behind it stay
    * @return how many were removed
    */
   int removeOlderThan(long cutoffMillis, long baseTxid) throws IOException {
     int removed = 0;
-    while (true) {
-      Path file;
-      long next;
-      synchronized (this) {
-        if (first == 0) {
-          return removed;
-        }
-        long max = spans.getOrDefault(first, first);
-        if (max >= last || max > baseTxid) {
-          return removed;
-        }
-        file = path(first, max);
-        next = max + 1;
-      }
-      try {
-        if (Files.getLastModifiedTime(file).toMillis() >= cutoffMillis) {
-          return removed;
-        }
-        long size = Files.size(file);
-        synchronized (this) {
-          spans.remove(first);
-          first = next;
-          fileCount--;
-          byteCount -= size;
-        }
-        Files.delete(file);
-        removed++;
-      } catch (NoSuchFileException e) {
-        synchronized (this) {
-          spans.remove(first);
-          first = next;
-        }
-      }
+    while (removeFirst(cutoffMillis, baseTxid)) {
+      removed++;
     }
+    return removed;
   }
 
   /**
-   * Removes the oldest files until all together take no more than {@code maxBytes}; the last file
-   * stays. One that is being sent stays readable for who has it open.
+   * Removes the oldest files until all together take no more than {@code maxBytes}. One that is
+   * being sent stays readable for who has it open.
    *
-   * @param baseTxid what recovery would play over the database file begins after it and stays
+   * @param baseTxid as above
    * @return how many were removed
    */
   int removeBeyond(long maxBytes, long baseTxid) throws IOException {
     int removed = 0;
-    while (true) {
+    while (byteCount > maxBytes && removeFirst(Long.MAX_VALUE, baseTxid)) {
+      removed++;
+    }
+    return removed;
+  }
+
+  /**
+   * Removes the first file if its last change is before {@code cutoffMillis}. The last file stays,
+   * since it holds the position; so does the one that leads to the base, which holds it if all that
+   * follows is {@link #revokeLast revoked}.
+   *
+   * @return whether it did
+   */
+  private boolean removeFirst(long cutoffMillis, long baseTxid) throws IOException {
+    synchronized (removing) {
       Path file;
+      long max;
       synchronized (this) {
-        long max = spans.getOrDefault(first, first);
-        if (first == 0 || max >= last || max > baseTxid || byteCount <= maxBytes) {
-          return removed;
+        max = spans.getOrDefault(first, first);
+        if (first == 0 || max >= last || max >= baseTxid) {
+          return false;
         }
         file = path(first, max);
-        long size = Files.exists(file) ? Files.size(file) : 0;
+      }
+      long size = 0;
+      try {
+        BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class);
+        if (attributes.lastModifiedTime().toMillis() >= cutoffMillis) {
+          return false;
+        }
+        size = attributes.size();
+      } catch (NoSuchFileException e) {
+        // Whoever removed it, the log begins behind it.
+      }
+      synchronized (this) {
         spans.remove(first);
         first = max + 1;
         fileCount--;
         byteCount -= size;
       }
-      Files.deleteIfExists(file);
-      removed++;
+      disk.remove(file);
+      return true;
     }
   }
 

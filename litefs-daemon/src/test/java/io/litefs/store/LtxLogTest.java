@@ -19,6 +19,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
+import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -106,6 +107,44 @@ class LtxLogTest {
   private static void append(LtxLog log, int count) throws IOException {
     for (int txid = 1; txid <= count; txid++) {
       write(log, txid).append();
+    }
+  }
+
+  /** Another thread does something when a file is about to be removed. */
+  private static final class Meanwhile extends LogDisk {
+    private Path file;
+    private FutureTask<Void> task;
+
+    interface Action {
+      void run() throws IOException;
+    }
+
+    void beforeRemoving(Path name, Action action) {
+      file = name;
+      task =
+          new FutureTask<>(
+              () -> {
+                action.run();
+                return null;
+              });
+    }
+
+    @Override
+    void remove(Path name) throws IOException {
+      if (name.equals(file)) {
+        file = null;
+        Thread thread = new Thread(task);
+        thread.start();
+        while (thread.isAlive() && thread.getState() != Thread.State.BLOCKED) {
+          Thread.onSpinWait(); // until it has done it or stands before a lock of the log
+        }
+      }
+      super.remove(name);
+    }
+
+    void await() throws Exception {
+      assertThat(file).isNull();
+      task.get();
     }
   }
 
@@ -207,6 +246,47 @@ class LtxLogTest {
     assertThat(log.removeOlderThan(2000, Long.MAX_VALUE)).isEqualTo(1);
     assertThat(log.removeOlderThan(Long.MAX_VALUE, Long.MAX_VALUE)).isZero();
     assertThat(log.end().txid().value()).isEqualTo(4);
+  }
+
+  /** Of the one that is in the log and not yet published nobody knows whether it stays. */
+  @Test
+  void retentionKeepsWhatTheRevokedTransactionFollows() throws IOException {
+    LtxLog log = open();
+    append(log, 3);
+    LtxLog.Writer refused = write(log, 4);
+    refused.append();
+    assertThat(log.removeOlderThan(Long.MAX_VALUE, 3)).isEqualTo(2);
+    assertThat(log.removeBeyond(0, 3)).isZero();
+    log.revokeLast(refused);
+    assertThat(log.end()).isEqualTo(new Pos(new Txid(3), checksum(3)));
+  }
+
+  @Test
+  void aSnapshotThatComesDuringRetentionIsTheLog() throws Exception {
+    Meanwhile disk = new Meanwhile();
+    LtxLog log = LtxLog.open(dir, false, Runnable::run, disk);
+    append(log, 4);
+    disk.beforeRemoving(file(1, 1), () -> log.adopt(received(log, header(1, 9)), header(1, 9)));
+    log.removeOlderThan(Long.MAX_VALUE, 4);
+    disk.await();
+    assertThat(log.files()).containsExactly(file(1, 9));
+    assertThat(log.lastFile()).isEqualTo(file(1, 9)).exists();
+    assertThat(log.fileCount()).isEqualTo(1);
+    assertThat(log.byteCount()).isEqualTo(Files.size(file(1, 9)));
+  }
+
+  @Test
+  void retentionRemovesNoSnapshotThatGetsTheNameOfAnOlderOne() throws Exception {
+    Meanwhile disk = new Meanwhile();
+    LtxLog log = LtxLog.open(dir, false, Runnable::run, disk);
+    log.adopt(received(log, header(1, 3)), header(1, 3));
+    write(log, 4).append();
+    write(log, 5).append();
+    disk.beforeRemoving(file(1, 3), () -> log.adopt(received(log, header(1, 3)), header(1, 3)));
+    log.removeBeyond(0, 5);
+    disk.await();
+    assertThat(log.lastFile()).isEqualTo(file(1, 3)).exists();
+    assertThat(log.end()).isEqualTo(new Pos(new Txid(3), checksum(3)));
   }
 
   @Test
