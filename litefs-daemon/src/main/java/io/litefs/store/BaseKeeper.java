@@ -95,10 +95,16 @@ final class BaseKeeper {
 
   // ------------------------------------------------- while it runs
 
-  /** Files of the log up to this TXID are not needed for recovery. */
-  long txid() {
+  /**
+   * Files of the log before the one that leads to this TXID are not needed for recovery, nor to
+   * apply what has been received; 0 if the base is not in the log: a snapshot that goes back behind
+   * it, and takes another way from there, is in the log before it is applied.
+   */
+  long txid() throws IOException {
     Base base = current;
-    return base == null ? 0 : base.state().pos().txid().value();
+    return base == null || !database.log().leadsTo(base.state().pos())
+        ? 0
+        : base.state().pos().txid().value();
   }
 
   /** Whether recovery would have much to play, or something for long. */

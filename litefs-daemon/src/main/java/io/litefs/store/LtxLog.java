@@ -255,15 +255,29 @@ final class LtxLog {
 
   /** Path of the last file; null if the log is empty. */
   synchronized Path lastFile() {
-    if (last == 0) {
-      return null;
-    }
+    return last == 0 ? null : fileTo(last);
+  }
+
+  /** Caller holds this. */
+  private Path fileTo(long txid) {
     for (Map.Entry<Long, Long> span : spans.descendingMap().entrySet()) {
-      if (span.getValue() == last) {
-        return path(span.getKey(), last);
+      if (span.getValue() == txid) {
+        return path(span.getKey(), txid);
       }
     }
-    return path(last, last);
+    return path(txid, txid);
+  }
+
+  /** Whether a file of the log leads to this very position, so that those behind it continue it. */
+  boolean leadsTo(Pos pos) throws IOException {
+    Path file;
+    synchronized (this) {
+      if (last == 0 || pos.txid().value() < first || pos.txid().value() > last) {
+        return false;
+      }
+      file = fileTo(pos.txid().value());
+    }
+    return Files.exists(file) && posAfter(file).equals(pos);
   }
 
   static Pos posAfter(Path file) throws IOException {
@@ -606,8 +620,7 @@ final class LtxLog {
   /**
    * Removes files whose last change is before {@code cutoffMillis}, oldest first.
    *
-   * @param baseTxid where recovery begins, not beyond the database's position: the file that leads
-   *     there and those behind it stay
+   * @param baseTxid {@link BaseKeeper#txid}: the file that leads there and those behind it stay
    * @return how many were removed
    */
   int removeOlderThan(long cutoffMillis, long baseTxid) throws IOException {

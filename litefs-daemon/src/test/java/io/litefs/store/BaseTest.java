@@ -2,6 +2,7 @@ package io.litefs.store;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.Pos;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -162,6 +163,25 @@ class BaseTest {
     assertThat(database().log().removeOlderThan(Long.MAX_VALUE, base)).isEqualTo(1);
     assertThat(database().log().files()).hasSize(3);
     assertStartsAsItIs(killed());
+  }
+
+  /**
+   * A replica that was ahead of its primary gets one, and applications keep it from applying it.
+   */
+  @Test
+  void retentionKeepsASnapshotThatGoesBackBehindTheBase() throws Exception {
+    change("UPDATE t SET b = randomblob(800) WHERE id = 2");
+    LtxLog log = database().log();
+    Path snapshot = Files.copy(log.fileFrom(1), log.temporaryFile());
+    LtxHeader header = LogTail.entry(snapshot).header();
+    Path next = Files.copy(log.fileFrom(2), home.resolve("2"));
+    change("UPDATE t SET b = randomblob(800) WHERE id = 3");
+    database().bases().advance(false);
+    assertThat(database().bases().txid()).isEqualTo(3);
+    log.adopt(snapshot, header);
+    log.adopt(next, LogTail.entry(next).header());
+    assertThat(log.removeBeyond(0, database().bases().txid())).isZero();
+    assertThat(log.files()).hasSize(2);
   }
 
   @Test

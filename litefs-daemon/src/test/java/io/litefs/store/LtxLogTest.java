@@ -366,6 +366,19 @@ class LtxLogTest {
   }
 
   @Test
+  void leadsToThePositionsOfItsFilesAndToNoOther() throws IOException {
+    LtxLog log = open();
+    assertThat(log.leadsTo(Pos.ZERO)).isFalse();
+    log.adopt(received(log, header(1, 3)), header(1, 3));
+    write(log, 4).append();
+    assertThat(log.leadsTo(new Pos(new Txid(2), checksum(2)))).isFalse();
+    assertThat(log.leadsTo(new Pos(new Txid(3), checksum(3)))).isTrue();
+    assertThat(log.leadsTo(new Pos(new Txid(4), checksum(4)))).isTrue();
+    assertThat(log.leadsTo(new Pos(new Txid(4), checksum(77)))).isFalse();
+    assertThat(log.leadsTo(new Pos(new Txid(5), checksum(5)))).isFalse();
+  }
+
+  @Test
   void leftoversOfReceivingAreRemoved() throws IOException {
     Path temporary = open().temporaryFile();
     Files.write(temporary, new byte[10]);
