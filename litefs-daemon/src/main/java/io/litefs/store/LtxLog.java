@@ -596,12 +596,16 @@ final class LtxLog {
     PosixFile.syncDirectory(dir);
   }
 
-  /** The last TXID of the first file that is not part of an unbroken chain of them. */
+  /**
+   * The last TXID of the first file that is not part of an unbroken chain of them. If that is the
+   * log's last file, which is sound, the one before it.
+   */
   long gapEnd(LogTail chain) {
     List<LogTail.Entry> entries = chain.entries();
     long before = entries.isEmpty() ? 0 : entries.get(entries.size() - 1).pos().txid().value();
     Path broken = files(before).get(0);
-    return LtxFileName.parse(broken.getFileName().toString()).orElseThrow().max().value();
+    LtxFileName name = LtxFileName.parse(broken.getFileName().toString()).orElseThrow();
+    return broken.equals(lastFile()) ? name.min().value() - 1 : name.max().value();
   }
 
   /** Whether a file that is neither the last one nor younger than the cutoff is still there. */

@@ -2,8 +2,11 @@ package io.litefs.store;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.litefs.ltx.Checksum;
 import io.litefs.ltx.LtxHeader;
+import io.litefs.ltx.PageChecksum;
 import io.litefs.ltx.Pos;
+import io.litefs.ltx.Txid;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
@@ -95,6 +98,7 @@ class BaseTest {
     byte[] content = running.export(DB);
     try (StoreFixture again = new StoreFixture(copy)) {
       assertThat(again.store.find(DB).pos()).isEqualTo(pos);
+      assertThat(again.store.find(DB).log().end()).isEqualTo(pos);
       assertThat(again.export(DB)).isEqualTo(content);
       assertThat(again.store.find(DB).checksumOfPages(again.store.find(DB).pageCount()))
           .isEqualTo(pos.checksum().value());
@@ -182,6 +186,31 @@ class BaseTest {
     log.adopt(next, LogTail.entry(next).header());
     assertThat(log.removeBeyond(0, database().bases().txid())).isZero();
     assertThat(log.files()).hasSize(2);
+  }
+
+  /**
+   * Killed when a snapshot of another history was in the log, and of what it replaced only the last
+   * file was left.
+   */
+  @Test
+  void aDatabaseAtTheLogsLastFileIsTakenAsItIsThoughNothingLeadsToThatFile() throws Exception {
+    change("UPDATE t SET b = randomblob(800) WHERE id = 2");
+    change("UPDATE t SET b = randomblob(800) WHERE id = 3");
+    Path copy = killed();
+    assertThat(checksums(copy)).doesNotExist();
+    LtxLog other = LtxLog.open(home.resolve("other"), false, Runnable::run);
+    ByteBuffer page = ByteBuffer.allocateDirect(4096);
+    LtxLog.Writer writer =
+        other.begin(
+            new LtxHeader(
+                true, 4096, 1, new Txid(1), new Txid(2), 1, Checksum.ZERO, 0, 0, 0, 0, 7));
+    Checksum checksum = new Checksum(PageChecksum.of(1, page) | 1L << 63);
+    writer.page(1, page);
+    writer.finish(checksum);
+    Files.copy(
+        writer.location(),
+        copy.resolve("dbs").resolve(DB).resolve("ltx").resolve(writer.location().getFileName()));
+    assertStartsAsItIs(copy);
   }
 
   @Test
