@@ -1,0 +1,383 @@
+package io.litefs.store;
+
+import io.litefs.ltx.LtxFileName;
+import io.litefs.ltx.LtxHeader;
+import io.litefs.ltx.Txid;
+import io.litefs.posix.ErrnoException;
+import io.litefs.posix.PosixFile;
+import java.io.IOException;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Which files a log consists of: an unbroken chain of them, to which transactions are added at the
+ * end, from which retention takes at the beginning, and which a snapshot replaces. Files of one
+ * transaction each are found by computing their names, so that the log costs no memory per
+ * transaction; only files that span several (snapshots) are remembered.
+ *
+ * <p>Thread-safe, for one writer and any others. What is on disk is not its concern, except that a
+ * snapshot is before what it replaces goes.
+ */
+final class LogFiles {
+
+  private static final Logger log = LoggerFactory.getLogger(LogFiles.class);
+
+  private final Path dir;
+  private final LogDisk disk;
+
+  /**
+   * Held while a file leaves the log at its beginning, and while a snapshot replaces all: it must
+   * not get the name of one that is about to be removed. Taken before this.
+   */
+  private final Object removing = new Object();
+
+  /** Files that span several transactions, by min TXID. Guarded by this. */
+  private final TreeMap<Long, Long> spans = new TreeMap<>();
+
+  /** Smallest TXID that a file of the log begins with; 0 if the log is empty. Guarded by this. */
+  private long first;
+
+  /** Greatest TXID of the last file; 0 if the log is empty. Guarded by this. */
+  private long last;
+
+  /** Written under this; read without it, so that who looks on holds up no commit. */
+  private volatile long count;
+
+  /** As {@link #count}. */
+  private volatile long bytes;
+
+  /** As {@link #count}. */
+  private volatile long appendedBytes;
+
+  /**
+   * @param scan what is there at the start
+   */
+  LogFiles(Path dir, LogDisk disk, LogScan scan) throws IOException {
+    this.dir = dir;
+    this.disk = disk;
+    for (LtxFileName each : scan.files()) {
+      count++;
+      bytes += Files.size(path(each));
+    }
+    Optional<LtxFileName> end = scan.end();
+    if (end.isEmpty()) {
+      return;
+    }
+    last = end.get().max().value();
+    first = last + 1;
+    // The log begins where the unbroken chain that leads to its end begins; older files are of no
+    // use.
+    for (LtxFileName each : scan.files().descendingSet()) {
+      if (each.max().value() + 1 >= first) {
+        first = Math.min(first, each.min().value());
+        if (!each.min().equals(each.max())) {
+          spans.put(each.min().value(), each.max().value());
+        }
+      }
+    }
+  }
+
+  // ------------------------------------------------- what is there
+
+  /** Where the file with these transactions is or will be. */
+  Path path(LtxHeader header) {
+    return path(new LtxFileName(header.minTxid(), header.maxTxid()));
+  }
+
+  private Path path(long min, long max) {
+    return path(new LtxFileName(new Txid(min), new Txid(max)));
+  }
+
+  private Path path(LtxFileName name) {
+    return dir.resolve(name.toString());
+  }
+
+  long count() {
+    return count;
+  }
+
+  long bytes() {
+    return bytes;
+  }
+
+  /** Bytes that were appended since the log was opened. */
+  long appendedBytes() {
+    return appendedBytes;
+  }
+
+  /** The last file; null if the log is empty. */
+  synchronized Path last() {
+    return to(last);
+  }
+
+  /**
+   * The file that ends with the transaction {@code txid}, if one does; null if the log does not
+   * have it.
+   */
+  synchronized Path to(long txid) {
+    if (last == 0 || txid < first || txid > last) {
+      return null;
+    }
+    for (Map.Entry<Long, Long> span : spans.descendingMap().entrySet()) {
+      if (span.getValue() == txid) {
+        return path(span.getKey(), txid);
+      }
+    }
+    return path(txid, txid);
+  }
+
+  /**
+   * The file that holds the transaction {@code txid} at its beginning; null if the log has none.
+   */
+  Path from(long txid) {
+    long max;
+    synchronized (this) {
+      if (txid < first || txid > last) {
+        return null;
+      }
+      max = spans.getOrDefault(txid, txid);
+    }
+    Path file = path(txid, max);
+    return Files.exists(file) ? file : null;
+  }
+
+  /** Those that end beyond {@code after}, in order. */
+  List<Path> beyond(long after) {
+    List<Path> files = new ArrayList<>();
+    long from;
+    long to;
+    synchronized (this) {
+      from = first;
+      to = last;
+    }
+    for (long txid = from; txid != 0 && txid <= to; ) {
+      long max;
+      synchronized (this) {
+        max = spans.getOrDefault(txid, txid);
+      }
+      if (max > after) {
+        files.add(path(txid, max));
+      }
+      txid = max + 1;
+    }
+    return files;
+  }
+
+  /**
+   * What lies between two TXIDs, from the files' directory entries. Takes no lock.
+   *
+   * @param after what a replica has; less than {@code upTo}
+   */
+  Behind behind(long after, long upTo) {
+    long transactions = upTo - after;
+    long looked = Math.min(transactions, Behind.EXACT);
+    long found = 0;
+    long size = 0;
+    long since = 0;
+    for (long txid = after + 1; txid <= after + looked; txid++) {
+      try {
+        BasicFileAttributes file =
+            Files.readAttributes(path(txid, txid), BasicFileAttributes.class);
+        found++;
+        size += file.size();
+        if (txid == after + 1) {
+          since = file.lastModifiedTime().toMillis();
+        }
+      } catch (IOException e) {
+        continue; // removed, or part of a file that spans several
+      }
+    }
+    long all = found == 0 ? 0 : Math.round((double) size / found * transactions);
+    return new Behind(transactions, all, since);
+  }
+
+  // ------------------------------------------------- the end
+
+  /** A file that is complete under its name is the last one now. */
+  synchronized void appended(LtxHeader header, long size) {
+    if (first == 0) {
+      first = header.minTxid().value();
+    }
+    last = header.maxTxid().value();
+    if (!header.minTxid().equals(header.maxTxid())) {
+      spans.put(header.minTxid().value(), header.maxTxid().value());
+    }
+    count++;
+    bytes += size;
+    appendedBytes += size;
+  }
+
+  /** The last file is not part of the log any more. */
+  synchronized void revoked(LtxHeader header, long size) {
+    last = header.minTxid().value() - 1;
+    if (first > last) {
+      first = 0;
+      last = 0;
+    }
+    count--;
+    bytes -= size;
+  }
+
+  /**
+   * Takes a snapshot, whose contents are on disk, in place of all that is there. If this fails, the
+   * log is as before.
+   */
+  void replaceBy(Path temporary, LtxHeader header) throws IOException {
+    Path snapshot = path(header);
+    long size = Files.size(temporary);
+    synchronized (removing) {
+      Files.move(temporary, snapshot, StandardCopyOption.ATOMIC_MOVE);
+      try {
+        PosixFile.syncDirectory(dir);
+      } catch (ErrnoException e) {
+        tryToRemove(snapshot);
+        throw e;
+      }
+      synchronized (this) {
+        spans.clear();
+        first = 0;
+        count = 0;
+        bytes = 0;
+        appended(header, size);
+      }
+      removeAllBut(snapshot);
+    }
+  }
+
+  /**
+   * Removes what a snapshot replaces, the newest first: wherever this ends early, what is left
+   * beyond the snapshot begins right behind it, and is found not to follow it. The log is right
+   * also if this fails; then the next start or snapshot removes the rest.
+   */
+  private void removeAllBut(Path snapshot) {
+    TreeSet<Path> replaced = new TreeSet<>();
+    try {
+      try (DirectoryStream<Path> files = Files.newDirectoryStream(dir, "*.ltx")) {
+        files.forEach(replaced::add);
+      }
+      replaced.remove(snapshot);
+      for (Path file : replaced.descendingSet()) {
+        disk.remove(file);
+      }
+    } catch (IOException | DirectoryIteratorException e) {
+      log.warn("cannot remove what {} replaces: {}", snapshot, e.getMessage());
+    }
+  }
+
+  /** Whoever calls this has a failure to report already. */
+  static void tryToRemove(Path file) {
+    try {
+      Files.deleteIfExists(file);
+    } catch (IOException e) {
+      log.warn("cannot remove {}: {}", file, e.getMessage());
+    }
+  }
+
+  // ------------------------------------------------- the beginning
+
+  /** Whether a file that is neither the last one nor younger than the cutoff is still there. */
+  boolean holdOlderThan(long cutoffMillis) throws IOException {
+    Path file;
+    synchronized (this) {
+      long max = spans.getOrDefault(first, first);
+      if (first == 0 || max >= last) {
+        return false;
+      }
+      file = path(first, max);
+    }
+    return Files.exists(file) && Files.getLastModifiedTime(file).toMillis() < cutoffMillis;
+  }
+
+  /** See {@link LtxLog#removeOlderThan}. */
+  int removeOlderThan(long cutoffMillis, long baseTxid) throws IOException {
+    int removed = 0;
+    while (removeFirst(cutoffMillis, baseTxid)) {
+      removed++;
+    }
+    return removed;
+  }
+
+  /** See {@link LtxLog#removeBeyond}. */
+  int removeBeyond(long maxBytes, long baseTxid) throws IOException {
+    int removed = 0;
+    while (bytes > maxBytes && removeFirst(Long.MAX_VALUE, baseTxid)) {
+      removed++;
+    }
+    return removed;
+  }
+
+  /**
+   * Removes the first file if its last change is before {@code cutoffMillis}. The last file stays,
+   * since it holds the position; so does the one that leads to the base, which holds it if all that
+   * follows is {@link #revoked}.
+   *
+   * @return whether it did
+   */
+  private boolean removeFirst(long cutoffMillis, long baseTxid) throws IOException {
+    synchronized (removing) {
+      Path file;
+      long max;
+      synchronized (this) {
+        max = spans.getOrDefault(first, first);
+        if (first == 0 || max >= last || max >= baseTxid) {
+          return false;
+        }
+        file = path(first, max);
+      }
+      long size = 0;
+      try {
+        BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class);
+        if (attributes.lastModifiedTime().toMillis() >= cutoffMillis) {
+          return false;
+        }
+        size = attributes.size();
+      } catch (NoSuchFileException e) {
+        // Whoever removed it, the log begins behind it.
+      }
+      synchronized (this) {
+        spans.remove(first);
+        first = max + 1;
+        count--;
+        bytes -= size;
+      }
+      disk.remove(file);
+      return true;
+    }
+  }
+
+  /** See {@link LtxLog#setAside}. */
+  void setAside(long after, long upTo, Path to) throws IOException {
+    Files.createDirectories(to);
+    for (Path file : beyond(after)) {
+      LtxFileName name = LtxFileName.parse(file.getFileName().toString()).orElseThrow();
+      if (name.max().value() > upTo) {
+        break;
+      }
+      synchronized (this) {
+        bytes -= Files.size(file);
+        count--;
+        spans.remove(name.min().value());
+        if (name.min().value() == first) {
+          first = name.max().value() + 1;
+        } else {
+          last = Math.min(last, name.min().value() - 1);
+        }
+      }
+      Files.move(file, to.resolve(file.getFileName()), StandardCopyOption.REPLACE_EXISTING);
+    }
+    PosixFile.syncDirectory(dir);
+  }
+}

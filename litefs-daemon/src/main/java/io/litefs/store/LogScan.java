@@ -1,0 +1,152 @@
+package io.litefs.store;
+
+import io.litefs.ltx.LtxException;
+import io.litefs.ltx.LtxFileName;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.TreeSet;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What a start finds in a log's directory, and leaves there: removes what was being received or
+ * restored, what a snapshot has replaced, and files at the end that are not complete. Used once, by
+ * one thread.
+ */
+final class LogScan {
+
+  private static final Logger log = LoggerFactory.getLogger(LogScan.class);
+
+  /** Files at the end of which some may not have been synced: more than come between two syncs. */
+  private static final int MAX_UNSYNCED = 256;
+
+  private final Path dir;
+  private final TreeSet<LtxFileName> found = new TreeSet<>();
+  private boolean torn;
+
+  private LogScan(Path dir) {
+    this.dir = dir;
+  }
+
+  static LogScan of(Path dir) throws IOException {
+    LogScan scan = new LogScan(dir);
+    scan.list();
+    scan.removeReplaced();
+    scan.removeTornEnd();
+    return scan;
+  }
+
+  /** Every file that is there, also those that do not lead to the {@link #end}. */
+  TreeSet<LtxFileName> files() {
+    return found;
+  }
+
+  /** The file that reaches furthest, which is sound; empty if there is none. */
+  Optional<LtxFileName> end() {
+    return found.isEmpty()
+        ? Optional.empty()
+        : Optional.of(Collections.max(found, Comparator.comparing(LtxFileName::max)));
+  }
+
+  /** Whether files at the end were incomplete. */
+  boolean wasTorn() {
+    return torn;
+  }
+
+  private void list() throws IOException {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(dir)) {
+      for (Path file : files) {
+        Optional<LtxFileName> name = LtxFileName.parse(file.getFileName().toString());
+        if (name.isPresent()) {
+          found.add(name.get());
+        } else if (file.getFileName().toString().endsWith(".tmp")) {
+          Files.delete(file);
+        }
+      }
+    }
+  }
+
+  /** What a kill or a power cut left of the files that a snapshot replaced. */
+  private void removeReplaced() throws IOException {
+    LtxFileName snapshot =
+        found.stream()
+            .filter(each -> each.min().value() == 1)
+            .max(Comparator.comparing(LtxFileName::max))
+            .orElse(null);
+    if (snapshot == null) {
+      return;
+    }
+    List<LtxFileName> replaced =
+        found.stream()
+            .filter(each -> !each.equals(snapshot) && each.max().compareTo(snapshot.max()) <= 0)
+            .toList();
+    if (replaced.isEmpty() || damageOf(snapshot).isPresent()) {
+      return;
+    }
+    for (LtxFileName each : replaced) {
+      log.info("removed {}: the snapshot {} replaces it", path(each), snapshot);
+      remove(each);
+    }
+  }
+
+  private void removeTornEnd() throws IOException {
+    for (Optional<LtxFileName> end = end(); end.isPresent(); end = end()) {
+      Optional<String> damage = damageOf(end.get());
+      if (damage.isEmpty()) {
+        break;
+      }
+      log.warn("removed the torn end of the log: {}: {}", path(end.get()), damage.get());
+      remove(end.get());
+      torn = true;
+    }
+    if (torn) {
+      removeWhatFollowsDamage();
+    }
+  }
+
+  /**
+   * A power cut takes what was not synced in any order: a file may be torn and the next one whole.
+   * Since a sync is one of all files, what follows a torn one was promised to nobody.
+   */
+  private void removeWhatFollowsDamage() throws IOException {
+    LtxFileName damaged = null;
+    int left = MAX_UNSYNCED;
+    for (LtxFileName each : found.descendingSet()) {
+      if (left-- == 0) {
+        break;
+      }
+      if (damageOf(each).isPresent()) {
+        damaged = each;
+      }
+    }
+    while (damaged != null && !found.isEmpty() && found.last().compareTo(damaged) >= 0) {
+      log.warn("removed what follows a torn file of the log, or is it: {}", path(found.last()));
+      remove(found.last());
+    }
+  }
+
+  /** Verifies a file whole; empty if it is sound. */
+  private Optional<String> damageOf(LtxFileName name) throws IOException {
+    try {
+      LtxLog.requireSound(path(name));
+      return Optional.empty();
+    } catch (LtxException e) {
+      return Optional.of(e.getMessage());
+    }
+  }
+
+  private void remove(LtxFileName name) throws IOException {
+    Files.delete(path(name));
+    found.remove(name);
+  }
+
+  private Path path(LtxFileName name) {
+    return dir.resolve(name.toString());
+  }
+}
