@@ -3,6 +3,7 @@ package io.litefs.store;
 import io.litefs.fuse.LockHolder;
 import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.Pos;
+import io.litefs.ltx.Txid;
 import io.litefs.replication.Acknowledger;
 import java.io.IOException;
 import java.io.InputStream;
@@ -12,6 +13,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -55,6 +57,12 @@ final class ReplicaDatabase {
 
   private boolean closed;
 
+  /** Why the log could not be applied when that was last tried; null if it could, or is tried. */
+  private volatile String failure;
+
+  /** Whether nothing is taken any more: this node is about to lead. Set under {@link #use}. */
+  private volatile boolean sealed;
+
   /** Whether the primary must send the whole database, and has not yet. */
   private volatile boolean needsSnapshot;
 
@@ -89,6 +97,9 @@ final class ReplicaDatabase {
 
   /** The end of what is in the log. */
   Pos received() {
+    if (failure != null) {
+      return Pos.ZERO;
+    }
     if (database.access().session() == null) {
       return received;
     }
@@ -146,6 +157,9 @@ final class ReplicaDatabase {
       throws IOException {
     boolean verified;
     try {
+      if (sealed) {
+        throw new StoreException(database.name() + ": this node follows no primary any more");
+      }
       requireFollows(transaction.header());
       verified = isNext(transaction);
       if (verified) {
@@ -162,14 +176,20 @@ final class ReplicaDatabase {
     database.log().adopt(temporary, transaction.header());
     store.observer().received(ltxBytes);
     received = transaction.pos();
-    if (transaction.header().isSnapshot()) {
-      needsSnapshot = false;
-    }
-    divergence.agree(database.name());
-    acknowledge(acknowledger, transaction.pos());
-    ReceivedTransaction adopted = transaction.at(database.log().lastFile());
-    if (!verified || !apply(adopted, PATIENCE)) {
-      startCatchingUp();
+    boolean applied = false;
+    try {
+      if (transaction.header().isSnapshot()) {
+        needsSnapshot = false;
+        failure = null;
+      }
+      divergence.agree(database.name());
+      acknowledge(acknowledger, transaction.pos());
+      ReceivedTransaction adopted = transaction.at(database.log().lastFile());
+      applied = verified && apply(adopted, PATIENCE);
+    } finally {
+      if (!applied) {
+        startCatchingUp(); // It is in the log: the primary sends it no second time.
+      }
     }
   }
 
@@ -314,24 +334,100 @@ final class ReplicaDatabase {
     }
   }
 
-  /** Waits until what was received is applied. */
-  synchronized void awaitApplied(long deadline) throws StoreException {
-    while (catchingUp != null) {
-      long left = deadline - System.nanoTime();
-      if (left <= 0) {
-        throw new StoreException(
-            "%s: transactions that were received cannot be applied: %s holds the database"
-                .formatted(
-                    database.name(),
-                    applier.blocker().map(LockHolder::toString).orElse("an application")));
+  /**
+   * Waits until everything that is in the log is applied, and tries it once more if that has
+   * failed. Then nothing is received until {@link #receiveAgain}.
+   *
+   * @param deadline nanotime
+   * @throws StoreException if it cannot be applied, or not in time: this node must not lead, since
+   *     its first transaction would take the place of what is in the log already
+   */
+  void awaitApplied(long deadline) throws StoreException {
+    boolean tried = false;
+    while (!sealIfApplied(deadline)) {
+      boolean behind = isBehind(deadline);
+      synchronized (this) {
+        if (catchingUp == null && behind) {
+          if (tried && failure != null) {
+            throw new StoreException(cannotApply(failure));
+          }
+          startCatchingUp();
+          tried = true;
+        }
+        long left = deadline - System.nanoTime();
+        if (left <= 0) {
+          throw new StoreException(cannotApply(obstacle()));
+        }
+        if (catchingUp != null) {
+          notifyAll(); // Who pauses tries again at once.
+          try {
+            wait(Math.min(100, left / 1_000_000 + 1));
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new StoreException(database.name() + ": interrupted");
+          }
+        }
       }
-      notifyAll(); // Who pauses tries again at once.
-      try {
-        wait(Math.min(100, left / 1_000_000 + 1));
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        throw new StoreException(database.name() + ": interrupted");
+    }
+  }
+
+  private String cannotApply(String reason) {
+    return database.name() + ": transactions that were received cannot be applied: " + reason;
+  }
+
+  private String obstacle() {
+    return applier
+        .blocker()
+        .map(holder -> holder + " holds the database")
+        .orElse("that has not ended yet");
+  }
+
+  /** Undoes {@link #awaitApplied}: this node goes on as a replica. */
+  void receiveAgain() {
+    sealed = false;
+  }
+
+  /** If there is nothing to apply, sees to it that nothing comes; false otherwise. */
+  private boolean sealIfApplied(long deadline) throws StoreException {
+    synchronized (this) {
+      if (catchingUp != null) {
+        return false;
       }
+    }
+    // A stream that has ended may be applying its last transaction still.
+    if (!tryLock(use, deadline)) {
+      return false;
+    }
+    try {
+      sealed = !isBehind(deadline);
+      return sealed;
+    } finally {
+      use.unlock();
+    }
+  }
+
+  /** Whether the log has what the database lacks. */
+  private boolean isBehind(long deadline) throws StoreException {
+    // Under its lock: a commit is in the log a moment before it is the position.
+    if (!tryLock(database.lock, deadline)) {
+      throw new StoreException(database.name() + ": a transaction is being committed");
+    }
+    try {
+      return !database.pos().equals(database.log().end());
+    } catch (IOException e) {
+      throw new StoreException(database.name() + ": cannot read the log: " + e.getMessage(), e);
+    } finally {
+      database.lock.unlock();
+    }
+  }
+
+  private boolean tryLock(ReentrantLock lock, long deadline) throws StoreException {
+    try {
+      return lock.tryLock() // however late it is
+          || lock.tryLock(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new StoreException(database.name() + ": interrupted");
     }
   }
 
@@ -354,6 +450,7 @@ final class ReplicaDatabase {
 
   private synchronized void startCatchingUp() {
     if (catchingUp == null && !closed) {
+      failure = null;
       catchingUp = new Thread(this::catchUp, "litefs-apply-" + database.name());
       catchingUp.setDaemon(true);
       catchingUp.start();
@@ -363,26 +460,20 @@ final class ReplicaDatabase {
   private void catchUp() {
     LockWait wait = null;
     long reported = System.nanoTime();
-    ByteBuffer pages = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
-    PageTable pageChecksums = new PageTable();
+    Next next = new Next();
     try {
       while (!isDone()) {
         if (!takeOverIfNeeded()) {
           pause();
           continue;
         }
-        if (database.pos().equals(received)) {
-          continue;
-        }
-        Path file = nextFile();
-        ReceivedTransaction transaction = ReceivedTransaction.read(file, pages, pageChecksums);
-        if (applyNext(transaction)) {
+        if (applyNext(next)) {
           wait = null;
           database.waitsFor(null);
           continue;
         }
         Instant since = wait == null ? Instant.now() : wait.since();
-        wait = new LockWait(transaction.header().minTxid(), since, applier.blocker());
+        wait = new LockWait(next.txid(), since, applier.blocker());
         database.waitsFor(wait);
         if (System.nanoTime() - reported >= REPORT_INTERVAL.toNanos()) {
           reported = System.nanoTime();
@@ -396,26 +487,61 @@ final class ReplicaDatabase {
         pause();
       }
     } catch (IOException | RuntimeException e) {
-      logger.error(
-          "{}: cannot apply the log: {}; it asks for a snapshot", database.name(), e.getMessage());
-      received = Pos.ZERO;
-      needSnapshot();
-      synchronized (this) {
-        catchingUp = null;
-        toTakeOver = false;
-        notifyAll();
-      }
+      giveUp(e);
     } finally {
       database.waitsFor(null);
     }
   }
 
-  private boolean applyNext(ReceivedTransaction transaction) throws IOException {
+  private void giveUp(Exception e) {
+    logger.error(
+        "{}: cannot apply the log: {}; it asks for a snapshot", database.name(), e.getMessage());
+    needSnapshot();
+    synchronized (this) {
+      failure = String.valueOf(e.getMessage());
+      catchingUp = null;
+      toTakeOver = false;
+      notifyAll();
+    }
+  }
+
+  /** What is to be applied next, read once however often it is tried. */
+  private final class Next {
+    private final ByteBuffer pages = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
+    private final PageTable pageChecksums = new PageTable();
+    private ReceivedTransaction transaction;
+    private Path file;
+    private Pos before;
+
+    /** Reads it, unless it has been. Whoever calls this holds {@link #use}. */
+    ReceivedTransaction read() throws IOException {
+      Path wanted = nextFile();
+      Pos now = database.pos();
+      if (!wanted.equals(file) || !now.equals(before)) {
+        file = null;
+        transaction = ReceivedTransaction.read(wanted, pages, pageChecksums);
+        file = wanted;
+        before = now;
+      }
+      return transaction;
+    }
+
+    Txid txid() {
+      return file == null ? database.pos().txid().next() : transaction.header().minTxid();
+    }
+  }
+
+  private boolean applyNext(Next next) throws IOException {
     use.lock();
     try {
       if (!settle(HOLD)) {
         return false;
       }
+      // The stream's thread may have applied what this one was started for.
+      if (database.pos().equals(received)) {
+        return true;
+      }
+      ReceivedTransaction transaction = next.read();
       applier.verify(transaction);
       return apply(transaction, HOLD);
     } finally {
@@ -469,7 +595,14 @@ final class ReplicaDatabase {
         Thread.currentThread().interrupt();
       }
     }
-    applier.close();
+    // Not while the thread of a stream that has ended is applying: the locks must not go then.
+    use.lock();
+    try {
+      sealed = true;
+      applier.close();
+    } finally {
+      use.unlock();
+    }
     database.waitsFor(null);
   }
 }

@@ -37,6 +37,9 @@ final class ReplicaSink implements ChangeSink, Closeable {
 
   private volatile Acknowledger acknowledger = Acknowledger.NONE;
 
+  /** Whether nothing is received any more: this is closed, or another sink goes on. */
+  private volatile boolean over;
+
   /** Whose stream this is, or was last. */
   private long primaryNode;
 
@@ -103,9 +106,12 @@ final class ReplicaSink implements ChangeSink, Closeable {
   /** The receiver of a database, which must be one of this node's; also for other threads. */
   synchronized ReplicaDatabase replica(String name) throws IOException {
     ReplicaDatabase replica = replicas.get(name);
-    if (replica == null) {
+    if (replica == null && !over) {
       replica = new ReplicaDatabase(store, store.findOrReplace(name));
       replicas.put(name, replica);
+    }
+    if (over) { // Looked at last: whoever goes on has what was put before.
+      throw new StoreException(name + ": this node follows no primary any more, or another one");
     }
     return replica;
   }
@@ -224,6 +230,7 @@ final class ReplicaSink implements ChangeSink, Closeable {
 
   /** Goes on where another stream's sink has ended, whose stream sends nothing any more. */
   void takeOver(ReplicaSink before) {
+    before.over = true; // Its stream's thread may not have noticed yet.
     replicas.putAll(before.replicas);
     before.replicas.clear();
   }
@@ -254,20 +261,29 @@ final class ReplicaSink implements ChangeSink, Closeable {
   }
 
   /**
-   * Waits until everything that was received is applied.
+   * Waits until everything that was received is applied; from then on nothing is received.
    *
-   * @throws StoreException if it is not in time
+   * @throws StoreException if it cannot be applied, or not in time; then this goes on as it was
    */
   void awaitApplied(Duration patience) throws StoreException {
     long deadline = System.nanoTime() + patience.toNanos();
-    for (ReplicaDatabase replica : replicas.values()) {
-      replica.awaitApplied(deadline);
+    boolean done = false;
+    try {
+      for (ReplicaDatabase replica : replicas.values()) {
+        replica.awaitApplied(deadline);
+      }
+      done = true;
+    } finally {
+      if (!done) {
+        replicas.values().forEach(ReplicaDatabase::receiveAgain);
+      }
     }
   }
 
   @Override
   public synchronized void close() {
     store.forwardedWrites().endAll("this node follows no primary any more");
+    over = true;
     replicas.values().forEach(ReplicaDatabase::close);
     replicas.clear();
   }

@@ -1,14 +1,9 @@
 package io.litefs.store;
 
+import static io.litefs.store.ModelPrimary.direct;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.litefs.fuse.Keepers;
-import io.litefs.ltx.Checksum;
-import io.litefs.ltx.LtxEncoder;
-import io.litefs.ltx.LtxHeader;
-import io.litefs.ltx.PageChecksum;
-import io.litefs.ltx.Pos;
-import io.litefs.ltx.Txid;
 import io.litefs.posix.PosixFile;
 import io.litefs.replication.ChangeSink;
 import io.litefs.sqlite.SqliteShell;
@@ -19,10 +14,8 @@ import io.litefs.sqlite.WalIndexHeader;
 import io.litefs.sqlite.WalPosition;
 import io.litefs.sqlite.WalScanner;
 import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.Channels;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -54,8 +47,7 @@ class ReplicaWalTest {
   private ChangeSink sink;
   private Path model;
   private Path mounted;
-  private byte[] image = new byte[0];
-  private Pos pos = Pos.ZERO;
+  private ModelPrimary primary;
 
   private static final ReplicaListener NOBODY =
       new ReplicaListener() {
@@ -77,6 +69,7 @@ class ReplicaWalTest {
     keepers = Keepers.start();
     Path mount = Files.createDirectory(dir.resolve("mount"));
     model = dir.resolve("model");
+    primary = new ModelPrimary(model, PAGE_SIZE);
     mounted = mount.resolve(DB);
     fixture = new StoreFixture(dir.resolve("data"), keepers, mount);
     fixture.store.becomeReplica(true);
@@ -108,73 +101,18 @@ class ReplicaWalTest {
 
   /** Makes one transaction of the statements and lets the replica receive it. */
   private void onPrimary(String... statements) throws SQLException, IOException {
-    try (Connection connection = StoreFixture.connect(model)) {
-      StoreFixture.execute(connection, statements);
-      StoreFixture.execute(connection, "PRAGMA wal_checkpoint(TRUNCATE)");
-    }
-    receive(Files.readAllBytes(model));
+    sink.ltx(DB, new ByteArrayInputStream(primary.transaction(statements)));
+    awaitPosition();
   }
 
   /** On a busy machine a lock may take longer than the stream's thread waits for it. */
   private void awaitPosition() throws IOException {
     try {
-      assertThat(database().awaitTxid(pos.txid(), Duration.ofMinutes(1))).isTrue();
+      assertThat(database().awaitTxid(primary.pos.txid(), Duration.ofMinutes(1))).isTrue();
     } catch (InterruptedException e) {
       throw new IOException(e);
     }
-    assertThat(database().pos()).isEqualTo(pos);
-  }
-
-  private void receive(byte[] next) throws IOException {
-    ByteArrayOutputStream ltx = new ByteArrayOutputStream();
-    long txid = pos.txid().value() + 1;
-    long count = next.length / PAGE_SIZE;
-    LtxEncoder encoder =
-        new LtxEncoder(
-            Channels.newChannel(ltx),
-            new LtxHeader(
-                true,
-                PAGE_SIZE,
-                count,
-                new Txid(txid),
-                new Txid(txid),
-                1000,
-                pos.checksum(),
-                0,
-                0,
-                0,
-                0,
-                7));
-    for (int i = 0; i < count; i++) {
-      byte[] page = page(next, i);
-      if (!Arrays.equals(page, page(image, i))) {
-        encoder.page(i + 1, direct(page));
-      }
-    }
-    Checksum after = checksum(next);
-    encoder.finish(after);
-    sink.ltx(DB, new ByteArrayInputStream(ltx.toByteArray()));
-    image = next;
-    pos = new Pos(new Txid(txid), after);
-    awaitPosition();
-  }
-
-  private static byte[] page(byte[] image, int index) {
-    return (index + 1) * PAGE_SIZE > image.length
-        ? new byte[0]
-        : Arrays.copyOfRange(image, index * PAGE_SIZE, (index + 1) * PAGE_SIZE);
-  }
-
-  private static ByteBuffer direct(byte[] bytes) {
-    return ByteBuffer.allocateDirect(bytes.length).put(bytes).flip();
-  }
-
-  private static Checksum checksum(byte[] image) {
-    long sum = 0;
-    for (int i = 0; i < image.length / PAGE_SIZE; i++) {
-      sum ^= PageChecksum.of(i + 1, direct(page(image, i)));
-    }
-    return new Checksum(sum | Checksum.FLAG);
+    assertThat(database().pos()).isEqualTo(primary.pos);
   }
 
   private ByteBuffer index() throws IOException {
@@ -221,7 +159,7 @@ class ReplicaWalTest {
       assertThat(open.run("COMMIT; SELECT count(*) FROM t; PRAGMA integrity_check;"))
           .isEqualTo("59\nok");
     }
-    assertThat(fixture.export(DB)).isEqualTo(image);
+    assertThat(fixture.export(DB)).isEqualTo(primary.image);
     assertThat(database().isWalApplied()).isTrue();
   }
 
@@ -237,7 +175,7 @@ class ReplicaWalTest {
       assertThat(shell.run("SELECT count(*) FROM t;")).isEqualTo("2");
     }
     assertThat(Files.readAllBytes(fixture.file(DB, "wal"))).isEqualTo(before);
-    assertThat(fixture.export(DB)).isEqualTo(image);
+    assertThat(fixture.export(DB)).isEqualTo(primary.image);
   }
 
   @Test
@@ -332,7 +270,7 @@ class ReplicaWalTest {
       onPrimary("DELETE FROM t WHERE id > 100", "VACUUM");
       assertThat(later.run("SELECT count(*) FROM t; PRAGMA integrity_check;")).isEqualTo("5\nok");
     }
-    assertThat(fixture.export(DB)).isEqualTo(image);
+    assertThat(fixture.export(DB)).isEqualTo(primary.image);
   }
 
   /** What capture and log would know if the application had written through a mount. */
@@ -374,15 +312,15 @@ class ReplicaWalTest {
                   PAGE_SIZE,
                   count,
                   all,
-                  pgno -> direct(page(captured, (int) pgno - 1)),
+                  pgno -> direct(primary.page(captured, (int) pgno - 1)),
                   TransactionRecorder.WalRange.NONE);
       recorded.append();
       database.accept(recorded, true);
     } finally {
       database.lock.unlock();
     }
-    image = captured;
-    pos = database.pos();
+    primary.image = captured;
+    primary.pos = database.pos();
   }
 
   private void poke(byte[] header) throws IOException {
@@ -397,6 +335,6 @@ class ReplicaWalTest {
     WalIndexHeader header = indexHeader();
     assertThat(endOfLog().offset()).isEqualTo(Wal.frameOffset(header.maxFrame() + 1, PAGE_SIZE));
     assertThat(endOfLog().checksum()).isEqualTo(header.frameChecksum());
-    assertThat(header.pageCount()).isEqualTo(image.length / PAGE_SIZE);
+    assertThat(header.pageCount()).isEqualTo(primary.image.length / PAGE_SIZE);
   }
 }

@@ -18,23 +18,23 @@ import java.util.Set;
 /** A store on a data directory without a mount, and databases made by SQLite elsewhere. */
 final class StoreFixture implements AutoCloseable {
 
-  private static final KernelCache NO_KERNEL =
-      new KernelCache() {
-        @Override
-        public void store(String name, long offset, ByteBuffer data) {}
+  /** Nobody has read anything. */
+  static class NoKernel implements KernelCache {
+    @Override
+    public void store(String name, long offset, ByteBuffer data) {}
 
-        @Override
-        public void invalidate(String name, long offset, long length) {}
+    @Override
+    public void invalidate(String name, long offset, long length) {}
 
-        @Override
-        public void invalidateAttributes(String name) {}
+    @Override
+    public void invalidateAttributes(String name) {}
 
-        @Override
-        public void invalidateEntry(String name) {}
+    @Override
+    public void invalidateEntry(String name) {}
 
-        @Override
-        public void later(Runnable notification) {}
-      };
+    @Override
+    public void later(Runnable notification) {}
+  }
 
   final Path dir;
   Store store;
@@ -42,6 +42,7 @@ final class StoreFixture implements AutoCloseable {
   /** Takes effect when the store is opened again. */
   long divergedSize = 1L << 30;
 
+  private final KernelCache kernel;
   private final Keepers keepers;
   private final Path mount;
 
@@ -53,7 +54,12 @@ final class StoreFixture implements AutoCloseable {
    * @param mount where {@code keepers} find the files in the place of a mount
    */
   StoreFixture(Path dir, Keepers keepers, Path mount) throws IOException {
+    this(dir, new NoKernel(), keepers, mount);
+  }
+
+  StoreFixture(Path dir, KernelCache kernel, Keepers keepers, Path mount) throws IOException {
     this.dir = dir;
+    this.kernel = kernel;
     this.keepers = keepers;
     this.mount = mount;
     open();
@@ -73,7 +79,7 @@ final class StoreFixture implements AutoCloseable {
                 Set.of(),
                 false,
                 0),
-            NO_KERNEL,
+            kernel,
             keepers,
             mount);
     store.becomePrimary();

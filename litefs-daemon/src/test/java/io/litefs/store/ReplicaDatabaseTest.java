@@ -1,0 +1,273 @@
+package io.litefs.store;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.litefs.fuse.Keepers;
+import io.litefs.ltx.Pos;
+import io.litefs.posix.ErrnoException;
+import io.litefs.posix.PosixFile;
+import io.litefs.replication.Acknowledger;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * What a replica makes of transactions that it has received and cannot apply, or not at once. The
+ * database has a rollback journal; the file that a mount would show is a link to the data
+ * directory's.
+ */
+@Timeout(120)
+class ReplicaDatabaseTest {
+
+  private static final int PAGE_SIZE = 1024;
+  private static final String DB = "a.db";
+
+  @TempDir Path dir;
+
+  private Keepers keepers;
+  private StoreFixture fixture;
+  private ReplicaSink sink;
+  private ModelPrimary primary;
+
+  /** Runs whenever a page has been written, before the next one is. */
+  private volatile Runnable pageWritten = () -> {};
+
+  static final class SilentListener implements ReplicaListener {
+    @Override
+    public void connected(long primaryNodeId, String clusterId) {}
+
+    @Override
+    public void ready() {}
+
+    @Override
+    public void heartbeat(Instant primaryTime) {}
+
+    @Override
+    public void disconnected(Throwable cause) {}
+  }
+
+  @BeforeEach
+  void startAReplica() throws Exception {
+    keepers = Keepers.start();
+    Path mount = Files.createDirectory(dir.resolve("mount"));
+    primary = new ModelPrimary(dir.resolve("model"), PAGE_SIZE);
+    fixture =
+        new StoreFixture(
+            dir.resolve("data"),
+            new StoreFixture.NoKernel() {
+              @Override
+              public void store(String name, long offset, ByteBuffer data) {
+                pageWritten.run();
+              }
+            },
+            keepers,
+            mount);
+    fixture.store.becomeReplica(true);
+    sink = (ReplicaSink) fixture.store.replicaSink(new SilentListener());
+    receive(
+        primary.transaction(
+            "PRAGMA page_size = " + PAGE_SIZE,
+            "CREATE TABLE t(id INTEGER PRIMARY KEY, b)",
+            "INSERT INTO t VALUES (1, 'one')"));
+    Files.createLink(mount.resolve(DB), fixture.file(DB, "database"));
+  }
+
+  @AfterEach
+  void stop() throws IOException {
+    pageWritten = () -> {};
+    sink.close();
+    fixture.close();
+    keepers.close();
+  }
+
+  private Database database() {
+    return fixture.store.find(DB);
+  }
+
+  private void receive(byte[] ltx) throws IOException {
+    sink.ltx(DB, new ByteArrayInputStream(ltx));
+  }
+
+  private byte[] threePages() throws Exception {
+    return primary.transaction("INSERT INTO t VALUES (2, zeroblob(2000))");
+  }
+
+  private void awaitApplied() throws Exception {
+    assertThat(database().awaitTxid(primary.pos.txid(), Duration.ofMinutes(1))).isTrue();
+    assertThat(database().pos()).isEqualTo(primary.pos);
+    assertThat(fixture.export(DB)).isEqualTo(primary.image);
+  }
+
+  /** The next page cannot be written to the database file; after that all is well. */
+  private void failOnce() {
+    pageWritten =
+        () -> {
+          pageWritten = () -> {};
+          BackingFile file = database().file(FileKind.DATABASE);
+          try {
+            file.swap(PosixFile.open(file.path(), PosixFile.O_RDWR, 0)).close();
+          } catch (ErrnoException e) {
+            throw new UncheckedIOException(e);
+          }
+        };
+  }
+
+  private void failAlways() {
+    pageWritten =
+        () -> {
+          throw new IllegalStateException("no page goes through");
+        };
+  }
+
+  @Test
+  void whatCouldNotBeAppliedIsAppliedFromTheLog() throws Exception {
+    failOnce();
+    byte[] ltx = threePages();
+    assertThatThrownBy(() -> receive(ltx)).isInstanceOf(ErrnoException.class);
+    awaitApplied();
+  }
+
+  @Test
+  void whatCouldNotBeAcknowledgedIsApplied() throws Exception {
+    sink.acknowledgeTo(
+        new Acknowledger() {
+          @Override
+          public boolean wantsDurable() {
+            throw new IllegalStateException("the log cannot be synced");
+          }
+
+          @Override
+          public void acknowledge(String name, Pos pos) {}
+
+          @Override
+          public void inSync() {}
+        });
+    byte[] ltx = threePages();
+    assertThatThrownBy(() -> receive(ltx)).hasMessageContaining("cannot be synced");
+    awaitApplied();
+  }
+
+  @Test
+  void aNodeDoesNotLeadWithoutWhatItHasReceived() throws Exception {
+    Pos before = database().pos();
+    failAlways();
+    byte[] ltx = threePages();
+    assertThatThrownBy(() -> receive(ltx)).isInstanceOf(IllegalStateException.class);
+    assertThatThrownBy(fixture.store::becomePrimary)
+        .isInstanceOf(StoreException.class)
+        .hasMessageContaining("cannot be applied: no page goes through");
+    assertThat(fixture.store.isPrimary()).isFalse();
+    assertThat(database().pos()).isEqualTo(before);
+    assertThat(database().log().end()).isEqualTo(primary.pos);
+
+    pageWritten = () -> {};
+    fixture.store.becomePrimary();
+    assertThat(fixture.store.isPrimary()).isTrue();
+    awaitApplied();
+  }
+
+  @Test
+  void aNodeThatCouldNotLeadGoesOnReceiving() throws Exception {
+    failAlways();
+    byte[] ltx = threePages();
+    assertThatThrownBy(() -> receive(ltx)).isInstanceOf(IllegalStateException.class);
+    assertThatThrownBy(fixture.store::becomePrimary).isInstanceOf(StoreException.class);
+    pageWritten = () -> {};
+    assertThat(sink.positions()).as("asks for a snapshot").containsEntry(DB, Pos.ZERO);
+    receive(primary.snapshot());
+    awaitApplied();
+    receive(primary.transaction("INSERT INTO t VALUES (3, 'three')"));
+    awaitApplied();
+  }
+
+  @Test
+  void aNodeLeadsWhenAStreamThatHasEndedHasAppliedItsLastTransaction() throws Exception {
+    CountDownLatch inTheMiddle = new CountDownLatch(1);
+    CountDownLatch goOn = new CountDownLatch(1);
+    pageWritten =
+        () -> {
+          inTheMiddle.countDown();
+          awaitUninterrupted(goOn);
+        };
+    byte[] ltx = threePages();
+    CompletableFuture<Void> stream = inAThread(() -> receive(ltx));
+    inTheMiddle.await();
+    Thread[] leading = new Thread[1];
+    CompletableFuture<Void> lead =
+        inAThread(
+            leading,
+            () -> {
+              fixture.store.becomePrimary();
+              assertThat(database().pos()).isEqualTo(primary.pos);
+            });
+    try {
+      awaitWaiting(leading[0]);
+      assertThat(fixture.store.isPrimary()).isFalse();
+    } finally {
+      goOn.countDown();
+    }
+    stream.get();
+    lead.get();
+    assertThat(fixture.export(DB)).isEqualTo(primary.image);
+    byte[] late = primary.transaction("INSERT INTO t VALUES (3, 'three')");
+    Pos led = database().pos();
+    assertThatThrownBy(() -> receive(late)).isInstanceOf(IOException.class);
+    assertThat(database().log().end()).as("nothing comes any more").isEqualTo(led);
+  }
+
+  @FunctionalInterface
+  private interface Action {
+    void run() throws Exception;
+  }
+
+  private static CompletableFuture<Void> inAThread(Action action) {
+    return inAThread(new Thread[1], action);
+  }
+
+  private static CompletableFuture<Void> inAThread(Thread[] thread, Action action) {
+    CompletableFuture<Void> done = new CompletableFuture<>();
+    thread[0] =
+        new Thread(
+            () -> {
+              try {
+                action.run();
+                done.complete(null);
+              } catch (Throwable e) {
+                done.completeExceptionally(e);
+              }
+            });
+    thread[0].setDaemon(true);
+    thread[0].start();
+    return done;
+  }
+
+  /** Until it waits for another thread, or has ended. */
+  private static void awaitWaiting(Thread thread) {
+    while (thread.getState() != Thread.State.TIMED_WAITING
+        && thread.getState() != Thread.State.WAITING
+        && thread.getState() != Thread.State.TERMINATED) {
+      Thread.onSpinWait();
+    }
+  }
+
+  private static void awaitUninterrupted(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}
