@@ -99,11 +99,7 @@ final class Applier {
       return false;
     }
     if (database.file(FileKind.DATABASE) == null) {
-      // Nobody can have it open: the kernel does not know the name yet.
-      database.acquire(FileKind.DATABASE, true).release();
-      JournalApplier.write(database, transaction, buffer, false);
-      applied.publish(transaction);
-      database.kernelCache().invalidateEntry(database.name());
+      applyFirst(transaction);
       return true;
     }
     if (!database.isWal() && throughWal.leave()) {
@@ -114,6 +110,35 @@ final class Applier {
       locks.releaseExclusive(false); // The transaction has just taken it out of WAL mode.
     }
     return done;
+  }
+
+  /** Nobody can have it open: the kernel does not know the name yet. */
+  private void applyFirst(ReceivedTransaction transaction) throws IOException {
+    database.acquire(FileKind.DATABASE, true).release();
+    try {
+      JournalApplier.write(database, transaction, buffer, false);
+      applied.publish(transaction);
+    } finally {
+      if (!database.pos().equals(transaction.pos())) {
+        removeFiles();
+      }
+    }
+    database.kernelCache().invalidateEntry(database.name());
+  }
+
+  private void removeFiles() throws IOException {
+    database.stable.writeLock().lock();
+    try {
+      database.lock.lock();
+      try {
+        database.removeFiles();
+      } finally {
+        database.lock.unlock();
+      }
+    } finally {
+      database.stable.writeLock().unlock();
+    }
+    database.kernelCache().invalidateEntry(database.name());
   }
 
   private TransactionApplier way() {

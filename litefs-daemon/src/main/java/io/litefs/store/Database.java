@@ -78,6 +78,12 @@ public final class Database {
   /** Whether they are those of a transaction that only the log has. */
   private volatile boolean behindLog;
 
+  /**
+   * Whether the file has a part of a received transaction: what it holds belongs to no position.
+   * Written under the lock.
+   */
+  private volatile boolean halfApplied;
+
   private volatile LockWait lockWait;
   private volatile long lastTransactionMillis;
 
@@ -215,7 +221,7 @@ public final class Database {
    * the lock.
    */
   boolean isWrittenWithoutJournal() {
-    return plain.areThere();
+    return plain.areThere() || halfApplied;
   }
 
   /** Whether applications may write to it, and whether what they commit counts. */
@@ -277,6 +283,7 @@ public final class Database {
     state = next;
     walMode = nextWalMode;
     lastTransactionMillis = timestampMillis;
+    halfApplied = false;
     metrics.commits.increment();
     changed.signalAll();
     store.published(
@@ -303,11 +310,11 @@ public final class Database {
   }
 
   /**
-   * Whether a transaction of the application is between its first write to the database file and
-   * its end. Caller holds the lock.
+   * Whether a transaction of the application, or one that was received, is between its first write
+   * to the database file and its end. Caller holds the lock.
    */
   boolean isMidTransaction() {
-    return plain.areThere() || (journal.isActive() && !journal.dirty().isEmpty());
+    return plain.areThere() || halfApplied || (journal.isActive() && !journal.dirty().isEmpty());
   }
 
   /** Waits for a transaction to end. Caller holds the lock. */
@@ -420,6 +427,7 @@ public final class Database {
     journal.reset();
     wal.reset();
     plain.forget();
+    halfApplied = false;
     store.namesChanged(name);
   }
 
@@ -913,6 +921,24 @@ public final class Database {
     } else {
       wal.mapCommitted(file, table);
     }
+  }
+
+  /**
+   * A received transaction is about to be written over the database file. Until the next position
+   * is published, nobody may read the file, or take it for what the position says.
+   */
+  void beginApplying() {
+    lock.lock();
+    try {
+      halfApplied = true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Whether a transaction that {@link #beginApplying began} has not been published. */
+  boolean isHalfApplied() {
+    return halfApplied;
   }
 
   /** Whom applying waits for; null if it does not wait. */

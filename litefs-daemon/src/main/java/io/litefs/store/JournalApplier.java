@@ -3,6 +3,7 @@ package io.litefs.store;
 import io.litefs.fuse.KernelCache;
 import io.litefs.fuse.LockHolder;
 import io.litefs.ltx.LtxHeader;
+import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import java.io.IOException;
@@ -14,6 +15,9 @@ import java.util.Optional;
  * Applies transactions in place, under the locks that a writer with a rollback journal takes:
  * RESERVED, PENDING, so that no new reader comes while those inside end, EXCLUSIVE. A rollback
  * journal database has one version of each page, so readers and writers must wait for each other.
+ *
+ * <p>What fails half-way is not undone: the transaction is in the log and is to be applied again.
+ * Until then the locks stay, since the file holds pages of two positions.
  */
 final class JournalApplier implements TransactionApplier {
 
@@ -46,7 +50,9 @@ final class JournalApplier implements TransactionApplier {
         database.stable.writeLock().unlock();
       }
     } finally {
-      locks.releaseExclusive(false);
+      if (!database.isHalfApplied()) {
+        locks.releaseExclusive(false);
+      }
     }
     return true;
   }
@@ -56,7 +62,10 @@ final class JournalApplier implements TransactionApplier {
     return locks.blocker(false);
   }
 
-  /** Writes the pages into the database file and gives it its size. */
+  /**
+   * Writes the pages into the database file and gives it its size. If there is no space for it to
+   * grow, nothing has changed; after any other error {@link Database#isHalfApplied} says so.
+   */
   static void write(
       Database database, ReceivedTransaction transaction, ByteBuffer buffer, boolean tellKernel)
       throws IOException {
@@ -65,6 +74,9 @@ final class JournalApplier implements TransactionApplier {
     LtxHeader header = transaction.header();
     int pageSize = header.pageSize();
     PosixFile target = file.file();
+    long size = header.commit() * pageSize;
+    makeRoom(target, size);
+    database.beginApplying();
     transaction.forEachPage(
         buffer,
         (pgno, page) -> {
@@ -75,7 +87,6 @@ final class JournalApplier implements TransactionApplier {
             cache.store(database.name(), offset, page);
           }
         });
-    long size = header.commit() * pageSize;
     long actual = target.size();
     if (actual != size) {
       target.truncate(size);
@@ -84,5 +95,25 @@ final class JournalApplier implements TransactionApplier {
       }
     }
     file.touch();
+  }
+
+  private static void makeRoom(PosixFile target, long size) throws ErrnoException {
+    long actual = target.size();
+    if (size <= actual) {
+      return;
+    }
+    try {
+      target.allocate(actual, size - actual);
+    } catch (ErrnoException e) {
+      if (e.errno() == Errno.EOPNOTSUPP) {
+        return;
+      }
+      try {
+        target.truncate(actual); // It may have got some of it.
+      } catch (ErrnoException again) {
+        e.addSuppressed(again);
+      }
+      throw e;
+    }
   }
 }

@@ -4,11 +4,15 @@ import io.litefs.fuse.LockHolder;
 import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.Pos;
 import io.litefs.ltx.Txid;
+import io.litefs.posix.Errno;
+import io.litefs.posix.ErrnoException;
 import io.litefs.replication.Acknowledger;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -59,6 +63,12 @@ final class ReplicaDatabase {
 
   /** Why the log could not be applied when that was last tried; null if it could, or is tried. */
   private volatile String failure;
+
+  /**
+   * What the machine answers to the catch-up, which goes on trying; null if all goes well. Unlike
+   * {@link #failure} nothing that the primary sends could help.
+   */
+  private volatile String fault;
 
   /** Whether nothing is taken any more: this node is about to lead. Set under {@link #use}. */
   private volatile boolean sealed;
@@ -376,6 +386,10 @@ final class ReplicaDatabase {
   }
 
   private String obstacle() {
+    String present = fault;
+    if (present != null) {
+      return present;
+    }
     return applier
         .blocker()
         .map(holder -> holder + " holds the database")
@@ -390,7 +404,8 @@ final class ReplicaDatabase {
   /** If there is nothing to apply, sees to it that nothing comes; false otherwise. */
   private boolean sealIfApplied(long deadline) throws StoreException {
     synchronized (this) {
-      if (catchingUp != null) {
+      // With a fault it may be the take-over that does not succeed, which is of no use any more.
+      if (catchingUp != null && fault == null) {
         return false;
       }
     }
@@ -463,13 +478,24 @@ final class ReplicaDatabase {
     Next next = new Next();
     try {
       while (!isDone()) {
-        if (!takeOverIfNeeded()) {
+        try {
+          if (!takeOverIfNeeded()) {
+            wentWell();
+            pause();
+            continue;
+          }
+          boolean applied = applyNext(next);
+          wentWell();
+          if (applied) {
+            wait = null;
+            database.waitsFor(null);
+            continue;
+          }
+        } catch (NoSuchFileException e) {
+          throw e; // The primary has it, or a snapshot.
+        } catch (ErrnoException | FileSystemException e) {
+          wentWrong(e);
           pause();
-          continue;
-        }
-        if (applyNext(next)) {
-          wait = null;
-          database.waitsFor(null);
           continue;
         }
         Instant since = wait == null ? Instant.now() : wait.since();
@@ -493,12 +519,38 @@ final class ReplicaDatabase {
     }
   }
 
+  /** A full disk, too many open files: it is not the transaction's fault. */
+  private void wentWrong(IOException e) {
+    synchronized (this) {
+      if (closed) {
+        return; // and interrupted, which is all that went wrong
+      }
+    }
+    if (e instanceof ErrnoException errno
+        && (errno.errno() == Errno.ENOSPC || errno.errno() == Errno.EDQUOT)) {
+      store.reserve().release();
+    }
+    String reason = String.valueOf(e.getMessage());
+    if (!reason.equals(fault)) {
+      logger.error("{}: cannot apply the log: {}; trying again", database.name(), reason);
+    }
+    fault = reason;
+  }
+
+  private void wentWell() {
+    if (fault != null) {
+      logger.info("{}: the log is being applied again, at {}", database.name(), database.pos());
+    }
+    fault = null;
+  }
+
   private void giveUp(Exception e) {
     logger.error(
         "{}: cannot apply the log: {}; it asks for a snapshot", database.name(), e.getMessage());
     needSnapshot();
     synchronized (this) {
       failure = String.valueOf(e.getMessage());
+      fault = null;
       catchingUp = null;
       toTakeOver = false;
       notifyAll();
@@ -561,6 +613,7 @@ final class ReplicaDatabase {
 
   private synchronized boolean isDone() {
     if (closed || !toTakeOver && database.pos().equals(received)) {
+      fault = null;
       catchingUp = null;
       notifyAll();
       return true;

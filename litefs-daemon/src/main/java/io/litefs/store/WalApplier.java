@@ -90,7 +90,8 @@ final class WalApplier implements TransactionApplier {
     if (!takeOver(patience)) {
       return false;
     }
-    needsReadersGone = transaction.header().pageSize() != wal.pageSize();
+    needsReadersGone =
+        transaction.header().pageSize() != wal.pageSize() || database.isHalfApplied();
     if (needsReadersGone) {
       return replace(transaction, patience);
     }
@@ -129,10 +130,15 @@ final class WalApplier implements TransactionApplier {
           database.stable.writeLock().unlock();
         }
       } finally {
-        locks.releaseExclusive(true);
+        // As in JournalApplier: of what failed half-way nobody may see anything.
+        if (!database.isHalfApplied()) {
+          locks.releaseExclusive(true);
+        }
       }
     } finally {
-      checkpointer = new ReplicaCheckpointer(database, locks, wal, limitBytes);
+      if (!database.isHalfApplied()) {
+        checkpointer = new ReplicaCheckpointer(database, locks, wal, limitBytes);
+      }
     }
     return true;
   }

@@ -8,16 +8,16 @@ import io.litefs.ltx.Pos;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import io.litefs.replication.Acknowledger;
+import io.litefs.sqlite.SqliteShell;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -42,8 +42,8 @@ class ReplicaDatabaseTest {
   private ReplicaSink sink;
   private ModelPrimary primary;
 
-  /** Runs whenever a page has been written, before the next one is. */
-  private volatile Runnable pageWritten = () -> {};
+  private final StoreFixture.Kernel kernel = new StoreFixture.Kernel();
+  private Path mounted;
 
   static final class SilentListener implements ReplicaListener {
     @Override
@@ -64,17 +64,7 @@ class ReplicaDatabaseTest {
     keepers = Keepers.start();
     Path mount = Files.createDirectory(dir.resolve("mount"));
     primary = new ModelPrimary(dir.resolve("model"), PAGE_SIZE);
-    fixture =
-        new StoreFixture(
-            dir.resolve("data"),
-            new StoreFixture.NoKernel() {
-              @Override
-              public void store(String name, long offset, ByteBuffer data) {
-                pageWritten.run();
-              }
-            },
-            keepers,
-            mount);
+    fixture = new StoreFixture(dir.resolve("data"), kernel, keepers, mount);
     fixture.store.becomeReplica(true);
     sink = (ReplicaSink) fixture.store.replicaSink(new SilentListener());
     receive(
@@ -82,12 +72,12 @@ class ReplicaDatabaseTest {
             "PRAGMA page_size = " + PAGE_SIZE,
             "CREATE TABLE t(id INTEGER PRIMARY KEY, b)",
             "INSERT INTO t VALUES (1, 'one')"));
-    Files.createLink(mount.resolve(DB), fixture.file(DB, "database"));
+    mounted = Files.createLink(mount.resolve(DB), fixture.file(DB, "database"));
   }
 
   @AfterEach
   void stop() throws IOException {
-    pageWritten = () -> {};
+    kernel.stored = name -> {};
     sink.close();
     fixture.close();
     keepers.close();
@@ -111,30 +101,16 @@ class ReplicaDatabaseTest {
     assertThat(fixture.export(DB)).isEqualTo(primary.image);
   }
 
-  /** The next page cannot be written to the database file; after that all is well. */
-  private void failOnce() {
-    pageWritten =
-        () -> {
-          pageWritten = () -> {};
-          BackingFile file = database().file(FileKind.DATABASE);
-          try {
-            file.swap(PosixFile.open(file.path(), PosixFile.O_RDWR, 0)).close();
-          } catch (ErrnoException e) {
-            throw new UncheckedIOException(e);
-          }
-        };
-  }
-
   private void failAlways() {
-    pageWritten =
-        () -> {
+    kernel.stored =
+        name -> {
           throw new IllegalStateException("no page goes through");
         };
   }
 
   @Test
   void whatCouldNotBeAppliedIsAppliedFromTheLog() throws Exception {
-    failOnce();
+    kernel.failOnce(database());
     byte[] ltx = threePages();
     assertThatThrownBy(() -> receive(ltx)).isInstanceOf(ErrnoException.class);
     awaitApplied();
@@ -173,7 +149,7 @@ class ReplicaDatabaseTest {
     assertThat(database().pos()).isEqualTo(before);
     assertThat(database().log().end()).isEqualTo(primary.pos);
 
-    pageWritten = () -> {};
+    kernel.stored = name -> {};
     fixture.store.becomePrimary();
     assertThat(fixture.store.isPrimary()).isTrue();
     awaitApplied();
@@ -185,7 +161,7 @@ class ReplicaDatabaseTest {
     byte[] ltx = threePages();
     assertThatThrownBy(() -> receive(ltx)).isInstanceOf(IllegalStateException.class);
     assertThatThrownBy(fixture.store::becomePrimary).isInstanceOf(StoreException.class);
-    pageWritten = () -> {};
+    kernel.stored = name -> {};
     assertThat(sink.positions()).as("asks for a snapshot").containsEntry(DB, Pos.ZERO);
     receive(primary.snapshot());
     awaitApplied();
@@ -197,8 +173,8 @@ class ReplicaDatabaseTest {
   void aNodeLeadsWhenAStreamThatHasEndedHasAppliedItsLastTransaction() throws Exception {
     CountDownLatch inTheMiddle = new CountDownLatch(1);
     CountDownLatch goOn = new CountDownLatch(1);
-    pageWritten =
-        () -> {
+    kernel.stored =
+        name -> {
           inTheMiddle.countDown();
           awaitUninterrupted(goOn);
         };
@@ -226,6 +202,48 @@ class ReplicaDatabaseTest {
     Pos led = database().pos();
     assertThatThrownBy(() -> receive(late)).isInstanceOf(IOException.class);
     assertThat(database().log().end()).as("nothing comes any more").isEqualTo(led);
+  }
+
+  @Test
+  void aTransactionThatFailedHalfWayIsSeenByNobodyBeforeItIsWhole() throws Exception {
+    Pos before = database().pos();
+    byte[] ltx = primary.transaction("UPDATE t SET b = zeroblob(2000)");
+    kernel.stored =
+        name -> {
+          kernel.stored = any -> {};
+          StoreFixture.Kernel.reopen(database(), PosixFile.O_RDONLY);
+        };
+    assertThatThrownBy(() -> receive(ltx)).isInstanceOf(ErrnoException.class);
+    try (SqliteShell reader = SqliteShell.open(mounted)) {
+      assertThat(reader.run("SELECT length(b) FROM t;")).contains("database is locked");
+      assertThat(database().pos()).isEqualTo(before);
+      assertThat(database().bases().advance(false)).as("is a base for recovery").isFalse();
+
+      StoreFixture.Kernel.reopen(database(), PosixFile.O_RDWR);
+      awaitApplied();
+      // The position comes a moment before the locks go.
+      assertThat(reader.run(".timeout 60000\nSELECT length(b) FROM t;")).isEqualTo("2000");
+    }
+  }
+
+  @Test
+  void withoutSpaceToGrowNothingChangesAndReadersGoOn() throws Exception {
+    byte[] before = Files.readAllBytes(mounted);
+    byte[] ltx = threePages();
+    AtomicInteger pages = new AtomicInteger();
+    kernel.stored = name -> pages.incrementAndGet();
+    StoreFixture.Kernel.reopen(database(), PosixFile.O_RDONLY);
+    assertThatThrownBy(() -> receive(ltx))
+        .isInstanceOf(ErrnoException.class)
+        .hasMessageContaining("allocate");
+    assertThat(pages).hasValue(0);
+    assertThat(Files.readAllBytes(mounted)).isEqualTo(before);
+    try (SqliteShell reader = SqliteShell.open(mounted)) {
+      // Between two attempts.
+      assertThat(reader.run(".timeout 60000\nSELECT count(*) FROM t;")).isEqualTo("1");
+    }
+    StoreFixture.Kernel.reopen(database(), PosixFile.O_RDWR);
+    awaitApplied();
   }
 
   @FunctionalInterface

@@ -1,11 +1,18 @@
 package io.litefs.store;
 
+import static io.litefs.posix.PosixFile.O_RDONLY;
+import static io.litefs.posix.PosixFile.O_RDWR;
 import static io.litefs.store.ModelPrimary.direct;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.litefs.fuse.KeeperFile;
 import io.litefs.fuse.Keepers;
+import io.litefs.fuse.LockType;
+import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import io.litefs.replication.ChangeSink;
+import io.litefs.sqlite.LockBytes;
 import io.litefs.sqlite.SqliteShell;
 import io.litefs.sqlite.Wal;
 import io.litefs.sqlite.WalHeader;
@@ -48,6 +55,7 @@ class ReplicaWalTest {
   private Path model;
   private Path mounted;
   private ModelPrimary primary;
+  private final StoreFixture.Kernel kernel = new StoreFixture.Kernel();
 
   private static final ReplicaListener NOBODY =
       new ReplicaListener() {
@@ -71,7 +79,7 @@ class ReplicaWalTest {
     model = dir.resolve("model");
     primary = new ModelPrimary(model, PAGE_SIZE);
     mounted = mount.resolve(DB);
-    fixture = new StoreFixture(dir.resolve("data"), keepers, mount);
+    fixture = new StoreFixture(dir.resolve("data"), kernel, keepers, mount);
     fixture.store.becomeReplica(true);
     sink = fixture.store.replicaSink(NOBODY);
     onPrimary(
@@ -129,7 +137,7 @@ class ReplicaWalTest {
 
   /** Where SQLite's recovery would find the end of the log. */
   private WalPosition endOfLog() throws IOException {
-    try (PosixFile wal = PosixFile.open(fixture.file(DB, "wal"), PosixFile.O_RDONLY, 0)) {
+    try (PosixFile wal = PosixFile.open(fixture.file(DB, "wal"), O_RDONLY, 0)) {
       WalHeader header = walHeader();
       WalScanner scanner = new WalScanner(header);
       scanner.begin(wal::preadMost, header.start());
@@ -324,9 +332,46 @@ class ReplicaWalTest {
   }
 
   private void poke(byte[] header) throws IOException {
-    try (PosixFile shm = PosixFile.open(fixture.file(DB, "shm"), PosixFile.O_RDWR, 0)) {
+    try (PosixFile shm = PosixFile.open(fixture.file(DB, "shm"), O_RDWR, 0)) {
       shm.pwrite(direct(header), 0);
     }
+  }
+
+  @Test
+  void aNewPageSizeThatFailedHalfWayIsSeenByNobodyBeforeItIsWhole() throws Exception {
+    ModelPrimary later = new ModelPrimary(model, 2 * PAGE_SIZE);
+    later.pos = primary.pos;
+    byte[] ltx =
+        later.transaction(
+            "PRAGMA journal_mode = DELETE",
+            "PRAGMA page_size = " + 2 * PAGE_SIZE,
+            "VACUUM",
+            "PRAGMA journal_mode = WAL");
+    primary = later;
+    try (SqliteShell reader = SqliteShell.open(mounted)) {
+      assertThat(reader.run("SELECT count(*) FROM t;")).isEqualTo("1");
+      Thread thread = Thread.currentThread();
+      kernel.stored =
+          name -> {
+            if (name.equals(DB) && Thread.currentThread() == thread) {
+              kernel.stored = any -> {};
+              StoreFixture.Kernel.reopen(database(), O_RDONLY);
+            }
+          };
+      assertThatThrownBy(() -> sink.ltx(DB, new ByteArrayInputStream(ltx)))
+          .isInstanceOf(ErrnoException.class);
+      try (KeeperFile shm = keepers.open(mounted.resolveSibling(DB + "-shm"), O_RDWR, 0)) {
+        assertThat(shm.tryLock(LockType.READ, LockBytes.WAL_READ_0, LockBytes.WAL_READERS))
+            .as("a reader may begin")
+            .isFalse();
+      }
+
+      StoreFixture.Kernel.reopen(database(), O_RDWR);
+      awaitPosition();
+      assertThat(reader.run(".timeout 60000\nSELECT count(*) FROM t; PRAGMA page_size;"))
+          .isEqualTo("1\n" + 2 * PAGE_SIZE);
+    }
+    assertThat(fixture.export(DB)).isEqualTo(primary.image);
   }
 
   @Test

@@ -2,6 +2,8 @@ package io.litefs.store;
 
 import io.litefs.fuse.Keepers;
 import io.litefs.fuse.KernelCache;
+import io.litefs.posix.ErrnoException;
+import io.litefs.posix.PosixFile;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -14,14 +16,46 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.Set;
+import java.util.function.Consumer;
 
 /** A store on a data directory without a mount, and databases made by SQLite elsewhere. */
 final class StoreFixture implements AutoCloseable {
 
-  /** Nobody has read anything. */
-  static class NoKernel implements KernelCache {
+  /** One that has cached nothing, and tells a test what it hears. */
+  static final class Kernel implements KernelCache {
+
+    /** Gets the name of a file whenever a page of it was written, before the next one is. */
+    volatile Consumer<String> stored = name -> {};
+
     @Override
-    public void store(String name, long offset, ByteBuffer data) {}
+    public void store(String name, long offset, ByteBuffer data) {
+      stored.accept(name);
+    }
+
+    /**
+     * The next page but one that this thread writes to the database file does not go through; after
+     * that all is well.
+     */
+    void failOnce(Database database) {
+      Thread thread = Thread.currentThread();
+      stored =
+          name -> {
+            if (name.equals(database.name()) && Thread.currentThread() == thread) {
+              stored = any -> {};
+              reopen(database, PosixFile.O_RDWR);
+            }
+          };
+    }
+
+    /** Has everybody who has the database file open now fail. */
+    static void reopen(Database database, int flags) {
+      BackingFile file = database.file(FileKind.DATABASE);
+      try {
+        file.swap(PosixFile.open(file.path(), flags, 0)).close();
+      } catch (ErrnoException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
 
     @Override
     public void invalidate(String name, long offset, long length) {}
@@ -54,7 +88,7 @@ final class StoreFixture implements AutoCloseable {
    * @param mount where {@code keepers} find the files in the place of a mount
    */
   StoreFixture(Path dir, Keepers keepers, Path mount) throws IOException {
-    this(dir, new NoKernel(), keepers, mount);
+    this(dir, new Kernel(), keepers, mount);
   }
 
   StoreFixture(Path dir, KernelCache kernel, Keepers keepers, Path mount) throws IOException {

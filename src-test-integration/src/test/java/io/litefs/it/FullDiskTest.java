@@ -20,10 +20,15 @@ class FullDiskTest {
 
   /** One node whose data directory lies on a small disk. */
   private static final class Fixture implements AutoCloseable {
-    final Node node = Node.create("full-disk", NodeConfig.primary());
+    final Node node;
     final SmallDisk disk;
 
     Fixture(SmallDisk.Kind kind) {
+      this(Node.create("full-disk", NodeConfig.primary()), kind);
+    }
+
+    Fixture(Node node, SmallDisk.Kind kind) {
+      this.node = node;
       disk = SmallDisk.mount(node.data(), kind, MEGABYTES);
       try {
         node.start();
@@ -101,6 +106,38 @@ class FullDiskTest {
       Await.until("it says so", () -> fixture.node.log().contains("has space again"));
       assertThat(fixture.node.log()).doesNotContain("\n\tat ");
       assertThat(Files.exists(fixture.node.data().resolve("quarantine"))).isFalse();
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(JournalMode.class)
+  void aReplicaWhoseDiskWasFullGoesOnByItself(JournalMode mode) throws Exception {
+    Assumptions.assumeTrue(SmallDisk.possible(), "may mount filesystems");
+    try (Node primary = Node.started("full-disk-primary", NodeConfig.primary())) {
+      Node replica = Node.create("full-disk", NodeConfig.replicaOf(primary.port()));
+      try (Fixture fixture = new Fixture(replica, SmallDisk.Kind.EXT4);
+          Session session = Driver.SHELL.open(primary.db("db"))) {
+        session.runAll(mode.pragma(), Sql.CREATE, Sql.insert(20, 1000));
+        replica.awaitPos("db", primary.pos("db"));
+        // Room for the file of the log, which is small, not for the pages.
+        fixture.disk.fill(512 << 10);
+        session.run("INSERT INTO t(a, b) VALUES (3, zeroblob(6000000))");
+        Await.until("it fails", () -> replica.log().contains("cannot apply the log"));
+        assertThat(replica.log()).contains("the disk of " + replica.data() + " is full");
+        assertThat(
+                Commands.run(
+                        "sqlite3",
+                        replica.db("db").toString(),
+                        ".timeout 30000",
+                        "SELECT count(*) FROM t")
+                    .orThrow()
+                    .output())
+            .isEqualTo("20\n");
+        fixture.disk.free();
+        replica.awaitPos("db", primary.pos("db"));
+        assertWhole(replica, "db", 21);
+        assertThat(replica.log()).doesNotContain("asks for a snapshot");
+      }
     }
   }
 

@@ -6,8 +6,10 @@ import io.litefs.it.Reaper;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Locale;
 
 /**
@@ -71,10 +73,7 @@ public final class SmallDisk implements AutoCloseable {
     byte[] block = new byte[1 << 16];
     for (int size = block.length; size >= 512; size /= 2) {
       try (OutputStream out =
-          Files.newOutputStream(
-              filler,
-              java.nio.file.StandardOpenOption.CREATE,
-              java.nio.file.StandardOpenOption.APPEND)) {
+          Files.newOutputStream(filler, StandardOpenOption.CREATE, StandardOpenOption.APPEND)) {
         while (true) {
           out.write(block, 0, size);
           if (size < 4096) {
@@ -86,6 +85,16 @@ public final class SmallDisk implements AutoCloseable {
           throw new UncheckedIOException(e);
         }
       }
+    }
+  }
+
+  /** Takes all the space that is left, but for so many bytes. */
+  public void fill(long left) {
+    fill();
+    try (FileChannel channel = FileChannel.open(filler, StandardOpenOption.WRITE)) {
+      channel.truncate(channel.size() - left);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
