@@ -173,7 +173,7 @@ final class ReplicaDatabase {
       requireFollows(transaction.header());
       verified = isNext(transaction);
       if (verified) {
-        applier.verify(transaction);
+        verify(transaction);
       }
       if (transaction.header().isSnapshot()) {
         divergence.beforeSnapshot(database, transaction);
@@ -200,6 +200,16 @@ final class ReplicaDatabase {
       if (!applied) {
         startCatchingUp(); // It is in the log: the primary sends it no second time.
       }
+    }
+  }
+
+  /** The primary would send the same transaction again and again. */
+  private void verify(ReceivedTransaction transaction) throws IOException {
+    try {
+      applier.verify(transaction);
+    } catch (StoreException e) {
+      needSnapshot();
+      throw e;
     }
   }
 

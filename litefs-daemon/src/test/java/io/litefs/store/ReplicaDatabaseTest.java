@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.litefs.fuse.Keepers;
+import io.litefs.ltx.Checksum;
 import io.litefs.ltx.Pos;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
@@ -244,6 +245,21 @@ class ReplicaDatabaseTest {
     }
     StoreFixture.Kernel.reopen(database(), PosixFile.O_RDWR);
     awaitApplied();
+  }
+
+  @Test
+  void aTransactionThatLeadsElsewhereIsAnsweredByAskingForASnapshot() throws Exception {
+    byte[] next = primary.image.clone();
+    next[next.length - 1] ^= 1;
+    byte[] ltx = primary.encode(next, new Checksum(Checksum.FLAG | 42));
+    assertThatThrownBy(() -> receive(ltx))
+        .isInstanceOf(StoreException.class)
+        .hasMessageContaining("would lead to checksum");
+    assertThat(sink.positions()).containsEntry(DB, Pos.ZERO);
+    threePages();
+    receive(primary.snapshot());
+    awaitApplied();
+    assertThat(sink.positions()).containsEntry(DB, primary.pos);
   }
 
   @FunctionalInterface
