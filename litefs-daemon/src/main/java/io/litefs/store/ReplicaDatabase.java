@@ -46,9 +46,19 @@ final class ReplicaDatabase {
   private final Applier applier;
   private final Divergence divergence;
   private final Store store;
-  private final ByteBuffer buffer = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
-  private final PageTable checksums = new PageTable();
   private final Executor inBackground;
+
+  /**
+   * Held from the first byte of a transaction until the stream's thread is done with it: the thread
+   * of a stream that has ended may still be applying its last one when the next stream sends. Taken
+   * before {@link #use}, which must not be held while a primary is slow to send.
+   */
+  private final ReentrantLock receiving = new ReentrantLock();
+
+  /** Both guarded by {@link #receiving}, as the file is that is being received. */
+  private final ByteBuffer buffer = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
+
+  private final PageTable checksums = new PageTable();
 
   /** Held by whoever applies, or hands the database to applications and takes it back. */
   private final ReentrantLock use = new ReentrantLock();
@@ -123,6 +133,15 @@ final class ReplicaDatabase {
 
   /** Receives one LTX file and applies it, if applications allow. The stream's thread. */
   void receive(InputStream in, Acknowledger acknowledger) throws IOException {
+    receiving.lock();
+    try {
+      receiveNext(in, acknowledger);
+    } finally {
+      receiving.unlock();
+    }
+  }
+
+  private void receiveNext(InputStream in, Acknowledger acknowledger) throws IOException {
     Path temporary = database.log().temporaryFile();
     ReceivedTransaction transaction;
     try {

@@ -248,6 +248,33 @@ class ReplicaDatabaseTest {
   }
 
   @Test
+  void theNextStreamDoesNotDisturbTheLastTransactionOfTheOneBefore() throws Exception {
+    CountDownLatch inTheMiddle = new CountDownLatch(1);
+    CountDownLatch goOn = new CountDownLatch(1);
+    kernel.stored =
+        name -> {
+          inTheMiddle.countDown();
+          awaitUninterrupted(goOn);
+        };
+    byte[] last = threePages();
+    CompletableFuture<Void> before = inAThread(() -> receive(last));
+    inTheMiddle.await();
+    ReplicaSink next = (ReplicaSink) fixture.store.replicaSink(new SilentListener());
+    byte[] first = primary.transaction("UPDATE t SET b = 'another' WHERE id = 1");
+    Thread[] receiving = new Thread[1];
+    CompletableFuture<Void> after =
+        inAThread(receiving, () -> next.ltx(DB, new ByteArrayInputStream(first)));
+    awaitWaiting(receiving[0]);
+    goOn.countDown();
+    before.get();
+    after.get();
+    awaitApplied();
+    assertThat(database().checksumOfPages(database().pageCount()))
+        .isEqualTo(primary.pos.checksum().value());
+    next.close();
+  }
+
+  @Test
   void aTransactionThatLeadsElsewhereIsAnsweredByAskingForASnapshot() throws Exception {
     byte[] next = primary.image.clone();
     next[next.length - 1] ^= 1;
