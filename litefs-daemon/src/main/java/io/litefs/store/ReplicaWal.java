@@ -108,12 +108,29 @@ final class ReplicaWal {
     database.applyThrough(taken);
     try {
       done = taken.begin();
+      if (done) {
+        taken.forgetCapture();
+      }
       return done ? taken : null;
     } finally {
       if (!done) {
         database.applyThrough(null);
         taken.forget();
       }
+    }
+  }
+
+  /**
+   * What was captured says nothing of the WAL any more: frames follow, and some day the file is
+   * shorter than that. {@link #release} tells the capture where it goes on.
+   */
+  private void forgetCapture() {
+    database.lock.lock();
+    try {
+      database.endCommits(); // It keeps what the capture knows of pages that only the log has.
+      database.wal().reset();
+    } finally {
+      database.lock.unlock();
     }
   }
 

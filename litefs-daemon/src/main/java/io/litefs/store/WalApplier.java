@@ -160,24 +160,38 @@ final class WalApplier implements TransactionApplier {
       return false;
     }
     checkpointer.close();
-    boolean copied = false;
+    boolean left = false;
     try {
-      copied = checkpointer.finish();
+      if (checkpointer.finish()) {
+        remove();
+        left = true;
+      } // Else a snapshot is being made; with the next transaction, then.
     } finally {
-      if (!copied) {
-        locks.leaveAlone();
-        checkpointer = new ReplicaCheckpointer(database, locks, wal, limitBytes);
+      if (!left) {
+        stay();
       }
     }
-    if (!copied) {
-      return false; // A snapshot is being made; with the next transaction, then.
-    }
+    return left;
+  }
+
+  private void remove() throws IOException {
     discard();
     database.unlinkWal();
     database.unlinkShm();
     database.kernelCache().invalidateEntry(database.name() + "-wal");
     database.kernelCache().invalidateEntry(database.name() + "-shm");
-    return true;
+  }
+
+  /** Gives back what {@link #leave} has taken: nobody may be shut out by what failed. */
+  private void stay() throws ErrnoException {
+    if (wal == null) {
+      if (!database.isHalfApplied()) {
+        locks.releaseExclusive(false); // The guard is gone already.
+      }
+    } else {
+      locks.leaveAlone();
+      checkpointer = new ReplicaCheckpointer(database, locks, wal, limitBytes);
+    }
   }
 
   /** The database is about to be removed. */

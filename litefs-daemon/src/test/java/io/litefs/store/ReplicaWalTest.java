@@ -31,6 +31,8 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Arrays;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -372,6 +374,68 @@ class ReplicaWalTest {
           .isEqualTo("1\n" + 2 * PAGE_SIZE);
     }
     assertThat(fixture.export(DB)).isEqualTo(primary.image);
+  }
+
+  @Test
+  void theWalOfADemotedPrimaryGoesWithTheModeAfterItWasCut() throws Exception {
+    onPrimary("UPDATE t SET b = 'first' WHERE id = 1");
+    ((ReplicaSink) sink).close();
+    SqliteShell writer = SqliteShell.open(mounted);
+    try {
+      writer.run("PRAGMA wal_autocheckpoint = 0;");
+      writer.run("INSERT INTO t SELECT value, randomblob(900) FROM generate_series(2, 18000);");
+      becomeCaptured();
+    } finally {
+      writer.kill(); // It must not take the WAL along.
+    }
+    assertThat(database().file(FileKind.WAL).size()).isGreaterThan(16 << 20);
+    CountDownLatch cut = new CountDownLatch(1);
+    kernel.invalidated =
+        name -> {
+          if (name.equals(DB + "-wal")) {
+            cut.countDown();
+          }
+        };
+    fixture.store.becomeReplica(true);
+    sink = fixture.store.replicaSink(NOBODY);
+    onPrimary("UPDATE t SET b = 'eins' WHERE id = 1");
+    assertThat(cut.await(1, TimeUnit.MINUTES)).as("the WAL begins anew").isTrue();
+
+    onPrimary("PRAGMA journal_mode = DELETE");
+    onPrimary("UPDATE t SET b = 'uno' WHERE id = 1");
+    assertThat(database().file(FileKind.WAL)).isNull();
+    unlinkWal();
+    try (SqliteShell reader = SqliteShell.open(mounted)) {
+      assertThat(reader.run(value(1) + "PRAGMA journal_mode;")).isEqualTo("uno\ndelete");
+    }
+    assertThat(fixture.export(DB)).isEqualTo(primary.image);
+  }
+
+  @Test
+  void leavingWalModeShutsNobodyOutIfItFails() throws Exception {
+    onPrimary("INSERT INTO t VALUES (2, 'two')");
+    kernel.invalidated =
+        name -> {
+          if (name.equals(DB + "-wal")) {
+            kernel.invalidated = any -> {};
+            throw new IllegalStateException("the name stays");
+          }
+        };
+    assertThatThrownBy(() -> onPrimary("PRAGMA journal_mode = DELETE"))
+        .hasMessageContaining("the name stays");
+    unlinkWal();
+    try (SqliteShell reader = SqliteShell.open(mounted)) {
+      assertThat(reader.run(value(1))).isEqualTo("one");
+      onPrimary("UPDATE t SET b = 'uno' WHERE id = 1");
+      assertThat(reader.run(".timeout 60000\n" + value(1))).isEqualTo("uno");
+    }
+    assertThat(fixture.export(DB)).isEqualTo(primary.image);
+  }
+
+  /** As a mount would, whose files these are. */
+  private void unlinkWal() throws IOException {
+    Files.delete(mounted.resolveSibling(DB + "-wal"));
+    Files.delete(mounted.resolveSibling(DB + "-shm"));
   }
 
   @Test

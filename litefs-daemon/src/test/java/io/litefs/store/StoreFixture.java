@@ -27,6 +27,9 @@ final class StoreFixture implements AutoCloseable {
     /** Gets the name of a file whenever a page of it was written, before the next one is. */
     volatile Consumer<String> stored = name -> {};
 
+    /** Gets the name of a file that was cut, removed or made. */
+    volatile Consumer<String> invalidated = name -> {};
+
     @Override
     public void store(String name, long offset, ByteBuffer data) {
       stored.accept(name);
@@ -58,13 +61,17 @@ final class StoreFixture implements AutoCloseable {
     }
 
     @Override
-    public void invalidate(String name, long offset, long length) {}
+    public void invalidate(String name, long offset, long length) {
+      invalidated.accept(name);
+    }
 
     @Override
     public void invalidateAttributes(String name) {}
 
     @Override
-    public void invalidateEntry(String name) {}
+    public void invalidateEntry(String name) {
+      invalidated.accept(name);
+    }
 
     @Override
     public void later(Runnable notification) {}
