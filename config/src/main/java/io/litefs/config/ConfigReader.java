@@ -1,6 +1,7 @@
 package io.litefs.config;
 
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -40,6 +41,7 @@ final class ConfigReader {
     FuseConfig fuse = fuse(open(top, "fuse"));
     DataConfig data = data(open(top, "data"), fuse);
     HttpConfig http = http(open(top, "http"), data);
+    ProxyConfig proxy = proxy(open(top, "proxy"), http);
     LitefsConfig config =
         new LitefsConfig(
             exec(top),
@@ -49,8 +51,8 @@ final class ConfigReader {
             fuse,
             data,
             http,
-            proxy(open(top, "proxy"), http),
-            lease(open(top, "lease"), http),
+            proxy,
+            lease(open(top, "lease"), http, proxy),
             backup(open(top, "backup"), fuse),
             log(open(top, "log")),
             tracing(open(top, "tracing"), fuse));
@@ -159,7 +161,7 @@ final class ConfigReader {
         proxy.url("advertise-url"));
   }
 
-  private LeaseConfig lease(Section lease, HttpConfig http) {
+  private LeaseConfig lease(Section lease, HttpConfig http, ProxyConfig proxy) {
     LeaseConfig.Type type =
         lease.oneOf("type", LeaseConfig.Type.class).orElse(LeaseConfig.Type.STATIC);
     if (lease.isPresent() && !lease.has("type")) {
@@ -173,11 +175,21 @@ final class ConfigReader {
           "advertise-url",
           "is missing; a replica with a static lease needs the primary's, as in http://primary:20202");
     }
+    if (advertiseUrl.filter(url -> !"http".equalsIgnoreCase(url.getScheme())).isPresent()) {
+      lease.problem(
+          "advertise-url",
+          "'" + advertiseUrl.get() + "' is of no use to other nodes; write it as http://HOST:PORT");
+    }
     String hostname =
         lease
             .string("hostname")
             .or(() -> elsewhere ? advertiseUrl.map(URI::getHost) : Optional.empty())
             .orElseGet(machineName);
+    // Nobody asks the one node of a static lease that has no proxy where it is.
+    boolean isAsked =
+        type == LeaseConfig.Type.CONSUL
+            || !candidate
+            || proxy.enabled() && proxy.advertiseUrl().isEmpty();
     List<String> databases = databaseNames(lease, "databases", lease.strings("databases"));
     if (candidate && !databases.isEmpty()) {
       lease.problem(
@@ -186,8 +198,7 @@ final class ConfigReader {
     return new LeaseConfig(
         type,
         hostname,
-        advertiseUrl.orElseGet(
-            () -> URI.create("http://" + new HostPort(hostname, http.addr().port()))),
+        advertiseUrl.orElseGet(() -> defaultUrl(lease, hostname, http.addr().port(), isAsked)),
         candidate,
         lease.bool("promote", false),
         lease.positiveDuration("reconnect-delay", Duration.ofSeconds(1)),
@@ -199,6 +210,30 @@ final class ConfigReader {
         lease
             .oneOf("on-timeout", LeaseConfig.OnTimeout.class)
             .orElse(LeaseConfig.OnTimeout.CONTINUE));
+  }
+
+  /** The API at {@code hostname}, which is a name that URLs allow if others are told of it. */
+  private static URI defaultUrl(Section lease, String hostname, int port, boolean told) {
+    try {
+      URI url = new URI("http://" + new HostPort(hostname, port));
+      if (url.getHost() != null || !told) {
+        return url;
+      }
+    } catch (URISyntaxException e) {
+      if (!told) {
+        return localUrl(port);
+      }
+    }
+    lease.problem(
+        "hostname",
+        "'"
+            + hostname
+            + "' is no name for a URL (letters, digits, '-' and '.' are allowed); set lease.advertise-url");
+    return localUrl(port);
+  }
+
+  private static URI localUrl(int port) {
+    return URI.create("http://localhost:" + port);
   }
 
   private ConsulConfig consul(Section consul, LeaseConfig.Type type) {

@@ -139,7 +139,7 @@ class ConfigLoaderTest {
             lease:
               type: consul
               hostname: node1
-              advertise-url: https://node1:443/
+              advertise-url: http://node1:443/
               candidate: false
               promote: true
               reconnect-delay: 2s
@@ -191,7 +191,7 @@ class ConfigLoaderTest {
                 new LeaseConfig(
                     LeaseConfig.Type.CONSUL,
                     "node1",
-                    URI.create("https://node1:443"),
+                    URI.create("http://node1:443"),
                     false,
                     true,
                     Duration.ofSeconds(2),
@@ -263,6 +263,20 @@ class ConfigLoaderTest {
                 .lease()
                 .advertiseUrl())
         .isEqualTo(URI.create("http://db1:9"));
+  }
+
+  @Test
+  void takesAnyNameOfANodeThatNobodyAsksOrThatSaysWhereItIs() throws ConfigException {
+    assertThat(parse("lease: {type: static, hostname: db_1}").lease().hostname()).isEqualTo("db_1");
+    assertThat(parse("lease: {type: static, hostname: \"db 1\"}").lease().hostname())
+        .isEqualTo("db 1");
+    LeaseConfig elected =
+        parse(
+                "lease: {type: consul, hostname: db_1, advertise-url: \"http://10.0.0.1:20202\","
+                    + " consul: {url: \"http://c\", key: a}}")
+            .lease();
+    assertThat(elected.hostname()).isEqualTo("db_1");
+    assertThat(elected.advertiseUrl()).isEqualTo(URI.create("http://10.0.0.1:20202"));
   }
 
   @Test

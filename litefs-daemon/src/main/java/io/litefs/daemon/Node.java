@@ -197,17 +197,9 @@ final class Node implements Closeable {
     }
   }
 
-  private Cluster cluster(Store store, StreamHandler streams, KernelCacheNotifier kernel)
-      throws CommandException {
+  private Cluster cluster(Store store, StreamHandler streams, KernelCacheNotifier kernel) {
     LeaseConfig lease = config.lease();
     boolean elected = lease.type() == LeaseConfig.Type.CONSUL;
-    URI url = lease.advertiseUrl();
-    if (!elected
-        && !lease.candidate()
-        && (!"http".equals(url.getScheme()) || url.getHost() == null)) {
-      throw CommandException.usage(
-          "lease.advertise-url is " + url + "; give the primary's API as http://HOST:PORT", null);
-    }
     PrimaryInfo named = new PrimaryInfo(lease.hostname(), lease.advertiseUrl());
     return new Cluster(
         elected ? consul(lease, named) : new StaticLeaser(lease.candidate(), named),
