@@ -65,18 +65,21 @@ public final class ConsulLeaser implements Leaser {
     boolean done = false;
     try {
       String value = value(0).toJson();
-      done =
+      boolean acquired =
           held.isPresent()
               ? api.seize(key, held.get().index(), value, session)
               : api.acquire(key, value, session);
-      if (!done) {
+      if (!acquired) {
         return Optional.empty();
       }
+      Lease lease = new ConsulLease(api, options, session, start, index(session));
+      done = true;
       held.ifPresent(
           e -> log.info("took the lease from a holder that has let it end: {}", e.value()));
-      return Optional.of(new ConsulLease(api, options, session, start, index(session)));
+      return Optional.of(lease);
     } finally {
       if (!done) {
+        // Nobody here holds what the key may name this node for.
         destroy(session);
       }
     }

@@ -3,14 +3,23 @@ package io.litefs.lease;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Predicate;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -95,6 +104,67 @@ class ConsulLeaserTest {
       assertThat(consul.value(key))
           .contains("\"hostname\":\"one\"", "\"advertise-url\":\"http://one:20202\"");
     }
+  }
+
+  /** Nobody would renew it, and nobody else could get it until it ends. */
+  @Test
+  void leavesNothingLockedIfItFailsOnceItHasTheLock() throws Exception {
+    AtomicBoolean locked = new AtomicBoolean();
+    HttpServer between =
+        consulSeenThrough(
+            request -> {
+              boolean read = request.getRequestMethod().equals("GET");
+              String query = String.valueOf(request.getRequestURI().getQuery());
+              if (!read && query.contains("acquire=")) {
+                locked.set(true);
+              }
+              return !read || !locked.get();
+            });
+    try {
+      URI url = URI.create("http://127.0.0.1:" + between.getAddress().getPort());
+      ConsulLeaser one = node("one", url, "");
+      assertThatExceptionOfType(IOException.class).isThrownBy(one::acquire);
+      assertThat(locked).isTrue();
+      assertThat(consul.value(key)).isEmpty();
+    } finally {
+      between.stop(0);
+    }
+  }
+
+  /** Consul, but for the requests that {@code passes} does not let through. */
+  private static HttpServer consulSeenThrough(Predicate<HttpExchange> passes) throws IOException {
+    HttpClient client = HttpClient.newHttpClient();
+    HttpServer server =
+        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    server.createContext(
+        "/",
+        exchange -> {
+          try (exchange) {
+            byte[] body = exchange.getRequestBody().readAllBytes();
+            if (!passes.test(exchange)) {
+              exchange.sendResponseHeaders(500, -1);
+              return;
+            }
+            HttpResponse<byte[]> answer =
+                client.send(
+                    HttpRequest.newBuilder(consul.url().resolve(exchange.getRequestURI()))
+                        .method(
+                            exchange.getRequestMethod(),
+                            HttpRequest.BodyPublishers.ofByteArray(body))
+                        .build(),
+                    HttpResponse.BodyHandlers.ofByteArray());
+            answer
+                .headers()
+                .firstValue("X-Consul-Index")
+                .ifPresent(index -> exchange.getResponseHeaders().set("X-Consul-Index", index));
+            exchange.sendResponseHeaders(answer.statusCode(), answer.body().length);
+            exchange.getResponseBody().write(answer.body());
+          } catch (InterruptedException e) {
+            throw new IOException(e);
+          }
+        });
+    server.start();
+    return server;
   }
 
   @Test
