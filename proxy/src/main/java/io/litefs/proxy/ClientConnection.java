@@ -32,6 +32,8 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
     HEADERS,
     /** The request's head has been read. */
     EXCHANGE,
+    /** The answer is out, without regard to the request's body; the rest of it is thrown away. */
+    SKIPPING,
     /** The last answer is out; what still comes is thrown away until the client closes. */
     CLOSING
   }
@@ -148,7 +150,7 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
       } else if (exchange != null) {
         exchange.requestBody((HttpContent) message);
       } else {
-        ReferenceCountUtil.release(message);
+        skip(message);
       }
     }
     working = false;
@@ -156,6 +158,15 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
       exchange.flushUpstream();
     }
     updateReading();
+  }
+
+  private void skip(HttpObject message) {
+    ReferenceCountUtil.release(message);
+    if (phase == Phase.SKIPPING && message instanceof LastHttpContent) {
+      phase = Phase.IDLE;
+      requestStartNanos = System.nanoTime(); // The next may be in what has been read already.
+      readDeadline.set(proxy.options().idleTimeout());
+    }
   }
 
   private boolean takes(HttpObject message) {
@@ -233,7 +244,7 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
       close(done.isRequestComplete() && pending.isEmpty());
       return;
     }
-    phase = Phase.IDLE;
+    phase = done.isRequestComplete() ? Phase.IDLE : Phase.SKIPPING;
     readDeadline.set(proxy.options().idleTimeout());
     if (!pending.isEmpty()) {
       // The next request has begun already.
@@ -298,7 +309,8 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
 
   private void readTooSlow() {
     switch (phase) {
-      case IDLE, CLOSING -> channel.close();
+      // The client is waiting for nothing.
+      case IDLE, SKIPPING, CLOSING -> channel.close();
       case HEADERS -> refuse(HttpResponseStatus.REQUEST_TIMEOUT, "the request came too slowly");
       case EXCHANGE -> {
         if (exchange != null) {

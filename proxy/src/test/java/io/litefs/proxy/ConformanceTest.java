@@ -279,6 +279,43 @@ class ConformanceTest {
     }
   }
 
+  /**
+   * One that is not waiting for an answer must not get one: it would belong to its next request.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"hello", "he", ""})
+  void aBodyThatComesAfterItsAnswerIsNoRequest(String rest) throws Exception {
+    try (TestProxy impatient = new TestProxy(app)) {
+      impatient.readTimeout = Duration.ofMillis(1);
+      impatient.idleTimeout = Duration.ofMillis(500);
+      impatient.primary.otherWithoutProxy("first");
+      impatient.start();
+      try (RawClient client = impatient.client()) {
+        client.send(RawClient.request("POST", "/", "Content-Length: 5"));
+        assertThat(client.read().status()).isEqualTo(503);
+        client.send(rest);
+        assertThat(client.in().readAllBytes()).asString().isEmpty();
+      }
+    }
+  }
+
+  @Test
+  void aRequestFollowsABodyThatCameAfterItsAnswer() throws Exception {
+    try (TestProxy proxy = new TestProxy(app)) {
+      proxy.primary.otherWithoutProxy("first");
+      proxy.start();
+      try (RawClient client = proxy.client()) {
+        client.send(RawClient.request("POST", "/", "Content-Length: 5"));
+        assertThat(client.read().status()).isEqualTo(503);
+        client.send("he").send("llo" + RawClient.request("GET", "/next"));
+        assertThat(client.read().status()).isEqualTo(200);
+        assertThat(app.received().target()).isEqualTo("/next");
+        assertThat(client.get("/again").status()).isEqualTo(200);
+        app.received();
+      }
+    }
+  }
+
   @Test
   void moreClientsThanAllowedAreToldSo() throws Exception {
     try (TestProxy small = new TestProxy(app)) {
