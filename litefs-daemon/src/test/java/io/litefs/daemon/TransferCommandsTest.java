@@ -134,6 +134,27 @@ class TransferCommandsTest {
   }
 
   @Test
+  void anImportWithoutAnAnswerMayHaveBeenCarriedOut() throws IOException {
+    on("/info", text(200, "{\"isPrimary\":true,\"path\":\"/m\"}"));
+    on("/import", exchange -> exchange.getRequestBody().readAllBytes());
+    assertThat(run("import", Files.writeString(dir.resolve("a.db"), "content"))).isEqualTo(1);
+    assertThat(err().lines()).hasSize(1);
+    assertThat(err())
+        .contains("broke", "whether the import was carried out is not known", "litefs databases")
+        .doesNotContain("nothing was changed");
+  }
+
+  @Test
+  void aPromotionWithoutAnAnswerMayHaveBeenCarriedOut() {
+    on("/promote", exchange -> exchange.getRequestBody().readAllBytes());
+    PrintStream stream = new PrintStream(err, true, StandardCharsets.UTF_8);
+    String url = "http://127.0.0.1:" + node.getAddress().getPort();
+    assertThat(new Main(stream, stream, () -> null).run("promote", "-url", url)).isEqualTo(1);
+    assertThat(err())
+        .contains("whether the promote was carried out is not known", "litefs status -url " + url);
+  }
+
+  @Test
   void aReplicaIsNotSentAnything() throws IOException {
     on(
         "/info",

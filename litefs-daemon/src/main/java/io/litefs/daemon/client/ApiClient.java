@@ -18,6 +18,7 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
@@ -265,11 +266,13 @@ public final class ApiClient {
   /** Asks a node to become primary; returns once it is. */
   public void promote() throws CommandException, InterruptedException {
     HttpResponse<InputStream> response =
-        send(HttpRequest.newBuilder(uri("/promote")).POST(HttpRequest.BodyPublishers.noBody()));
+        send(
+            HttpRequest.newBuilder(uri("/promote")).POST(HttpRequest.BodyPublishers.noBody()),
+            e -> inDoubt(e, "promote", "status"));
     try (InputStream body = response.body()) {
       expectOk(response.statusCode(), "promote the node at " + base, body);
     } catch (IOException e) {
-      throw lost(e);
+      throw inDoubt(e, "promote", "status");
     }
   }
 
@@ -282,11 +285,13 @@ public final class ApiClient {
             : HttpRequest.BodyPublishers.fromPublisher(
                 HttpRequest.BodyPublishers.ofInputStream(open), size);
     HttpResponse<InputStream> response =
-        send(HttpRequest.newBuilder(named("/import", name)).POST(publisher));
+        send(
+            HttpRequest.newBuilder(named("/import", name)).POST(publisher),
+            e -> inDoubt(e, "import", "databases"));
     try (InputStream body = response.body()) {
       expectOk(response.statusCode(), "import '" + name + "'", body);
     } catch (IOException e) {
-      throw lost(e);
+      throw inDoubt(e, "import", "databases");
     }
   }
 
@@ -332,6 +337,15 @@ public final class ApiClient {
 
   private HttpResponse<InputStream> send(HttpRequest.Builder request)
       throws CommandException, InterruptedException {
+    return send(request, this::lost);
+  }
+
+  /**
+   * @param onLoss what is to be said if the connection breaks
+   */
+  private HttpResponse<InputStream> send(
+      HttpRequest.Builder request, Function<IOException, CommandException> onLoss)
+      throws CommandException, InterruptedException {
     try {
       return http.send(request.build(), HttpResponse.BodyHandlers.ofInputStream());
     } catch (ConnectException | HttpConnectTimeoutException e) {
@@ -341,14 +355,28 @@ public final class ApiClient {
               + ": connection refused; is 'litefs mount' running there? -url names another node",
           e);
     } catch (IOException e) {
-      throw lost(e);
+      throw onLoss.apply(e);
     }
   }
 
   private CommandException lost(IOException e) {
+    return broken(e, "nothing was changed, try again");
+  }
+
+  /**
+   * A request that changes something may have been carried out although its answer did not come.
+   */
+  private CommandException inDoubt(IOException e, String request, String lookWith) {
+    return broken(
+        e,
+        "whether the %s was carried out is not known: look at 'litefs %s -url %s' before you try again"
+            .formatted(request, lookWith, base));
+  }
+
+  private CommandException broken(IOException e, String whatNow) {
     String reason = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
     return new CommandException(
-        "the connection to " + base + " broke: " + reason + "; nothing was changed, try again", e);
+        "the connection to " + base + " broke: " + reason + "; " + whatNow, e);
   }
 
   private void expectOk(int status, String what, InputStream body)
