@@ -155,7 +155,7 @@ public final class Cluster implements PrimaryView, Closeable {
     listeners.add(listener);
   }
 
-  /** Completes once this node is primary or in sync with it; exceptionally if it can never be. */
+  /** Completes once this node is primary or in sync with it. */
   public CompletableFuture<Void> ready() {
     return ready.copy();
   }
@@ -268,7 +268,8 @@ public final class Cluster implements PrimaryView, Closeable {
         try {
           takeRole();
           problem = "";
-        } catch (IOException e) {
+        } catch (IOException | RuntimeException e) {
+          // What another node or Consul says must not end this thread, whatever it is.
           report(e);
           closed.await(options.reconnectDelay().toMillis(), TimeUnit.MILLISECONDS);
         }
@@ -276,17 +277,19 @@ public final class Cluster implements PrimaryView, Closeable {
     } catch (InterruptedException e) {
       // Only close() interrupts.
       log.debug("the cluster's thread ends");
-    } catch (RuntimeException e) {
-      log.error("this node can take no role any more", e);
-      ready.completeExceptionally(e);
     }
   }
 
   /** Says once what stands in the way, not at each attempt. */
-  private void report(IOException e) {
-    String message = String.valueOf(e.getMessage());
+  private void report(Exception e) {
+    String message = e instanceof IOException ? String.valueOf(e.getMessage()) : e.toString();
     if (!isClosed() && !message.equals(problem)) {
-      log.warn("{}; trying again every {} ms", message, options.reconnectDelay().toMillis());
+      long delay = options.reconnectDelay().toMillis();
+      if (e instanceof IOException) {
+        log.warn("{}; trying again every {} ms", message, delay);
+      } else {
+        log.error("cannot take a role; trying again every {} ms", delay, e);
+      }
     }
     problem = message;
   }
@@ -649,7 +652,7 @@ public final class Cluster implements PrimaryView, Closeable {
           return;
         }
         problem = "";
-      } catch (IOException e) {
+      } catch (IOException | RuntimeException e) {
         // No reason to leave a primary that is there.
         report(e);
         closed.await(options.reconnectDelay().toMillis(), TimeUnit.MILLISECONDS);

@@ -75,6 +75,10 @@ class ClusterTest {
   private final CompletableFuture<URI> followed = new CompletableFuture<>();
   private final CompletableFuture<Void> streamClosed = new CompletableFuture<>();
   private volatile Instant now = START;
+
+  /** How often a stream cannot even be begun. */
+  private volatile int faults;
+
   private Cluster cluster;
 
   private Cluster start(boolean candidate) {
@@ -106,6 +110,9 @@ class ClusterTest {
   }
 
   private Closeable follow(URI primary, ChangeSink sink) {
+    if (faults-- > 0) {
+      throw new IllegalArgumentException("no URL for a stream");
+    }
     followed.complete(primary);
     return () -> streamClosed.complete(null);
   }
@@ -137,6 +144,13 @@ class ClusterTest {
     store.failures = 2;
     start(true).ready().get(10, TimeUnit.SECONDS);
     assertThat(store.role).isEqualTo("primary");
+  }
+
+  @Test
+  void aFaultIsNotTheEndOfTheSearchForARole() throws Exception {
+    faults = 2;
+    replica().connected(7, null);
+    assertThat(cluster.state().role()).isEqualTo(Role.REPLICA);
   }
 
   @Test
