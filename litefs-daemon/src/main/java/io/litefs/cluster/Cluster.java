@@ -495,7 +495,7 @@ public final class Cluster implements PrimaryView, Closeable {
       if (!options.elected()) {
         held.handOff(); // says why not
       }
-      handover.requireNear(nodeId);
+      handover.requireFit(nodeId);
       change(Role.HANDING_OVER, Optional.empty());
       handover.settle();
       try {

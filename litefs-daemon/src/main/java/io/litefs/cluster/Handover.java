@@ -10,12 +10,12 @@ public interface Handover {
   Optional<Long> successor();
 
   /**
-   * Whether the replica has been sent all but a little, so that the rest is a matter of
-   * milliseconds.
+   * Whether the replica may lead, and has been sent all but a little, so that the rest is a matter
+   * of milliseconds.
    *
-   * @throws IOException if it is not connected
+   * @throws IOException with the reason if not, or if it is not connected
    */
-  void requireNear(long nodeId) throws IOException;
+  void requireFit(long nodeId) throws IOException;
 
   /**
    * Keeps writes of this node's clients for the next primary from now on, and waits a moment at

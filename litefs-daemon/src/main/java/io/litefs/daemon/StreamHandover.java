@@ -19,7 +19,7 @@ record StreamHandover(StreamHandler streams, Store store, Runnable settling) imp
   @Override
   public Optional<Long> successor() {
     return streams.replicas().stream()
-        .filter(replica -> replica.candidate() && replica.ready())
+        .filter(replica -> replica.candidate().orElse(false) && replica.ready())
         .max(Comparator.comparingLong(replica -> sum(replica.positions())))
         .map(ReplicaStatus::nodeId);
   }
@@ -29,13 +29,24 @@ record StreamHandover(StreamHandler streams, Store store, Runnable settling) imp
   }
 
   @Override
-  public void requireNear(long nodeId) throws IOException {
+  public void requireFit(long nodeId) throws IOException {
     ReplicaStatus replica =
         streams.replicas().stream()
             .filter(r -> r.nodeId() == nodeId)
             .max(Comparator.comparing(ReplicaStatus::since))
             .orElseThrow(() -> new IOException("node %016X is not connected".formatted(nodeId)));
-    long behind = sum(store.receivedPositions()) - sum(replica.positions());
+    requireFit(replica, sum(store.receivedPositions()));
+  }
+
+  /** A node of another implementation does not say whether it is a candidate. */
+  static void requireFit(ReplicaStatus replica, long here) throws IOException {
+    long nodeId = replica.nodeId();
+    if (!replica.candidate().orElse(true)) {
+      throw new IOException(
+          "node %016X is no candidate; set lease.candidate: true there, or hand over to another"
+              .formatted(nodeId));
+    }
+    long behind = here - sum(replica.positions());
     if (!replica.ready() || behind > NEAR) {
       throw new IOException(
           "node %016X is %d transactions behind; try again once it is in sync"

@@ -41,7 +41,7 @@ class ClusterTest {
         }
 
         @Override
-        public void requireNear(long nodeId) throws IOException {
+        public void requireFit(long nodeId) throws IOException {
           throw new IOException("not connected");
         }
 

@@ -3,6 +3,7 @@ package io.litefs.replication;
 import io.litefs.ltx.Pos;
 import java.time.Instant;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -14,7 +15,7 @@ import java.util.Set;
  * @param since when it connected
  * @param ready whether it has been sent all that existed then
  * @param filter the databases it wants; empty for all
- * @param candidate whether it says that it may become the primary
+ * @param candidate whether it may become the primary; empty if it does not say
  * @param positions by database, where it will be once it has applied what was sent
  * @param bytesSent bytes of LTX files
  */
@@ -25,7 +26,7 @@ public record ReplicaStatus(
     Instant since,
     boolean ready,
     Set<String> filter,
-    boolean candidate,
+    Optional<Boolean> candidate,
     Map<String, Pos> positions,
     long bytesSent) {
 

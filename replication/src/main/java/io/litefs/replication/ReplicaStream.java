@@ -422,7 +422,10 @@ final class ReplicaStream {
         since,
         ready,
         peer.filter(),
-        exchange.header(NodeId.CANDIDATE_HEADER).filter("true"::equals).isPresent(),
+        exchange
+            .header(NodeId.CANDIDATE_HEADER)
+            .filter(said -> said.equals("true") || said.equals("false"))
+            .map(Boolean::valueOf),
         sent,
         out.fileBytes());
   }

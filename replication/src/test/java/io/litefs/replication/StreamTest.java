@@ -23,6 +23,8 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Primary and replica over the loopback interface. */
 @Timeout(30)
@@ -346,6 +348,19 @@ class StreamTest {
         .containsKey(new FrameKind("", "heartbeat"));
     client.close();
     await(() -> handler.replicas().isEmpty());
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void replicasSayWhetherTheyMayLead(boolean candidate) throws Exception {
+    server.start();
+    client = client().asCandidate(candidate);
+    client.start();
+    untilReady();
+
+    assertThat(handler.replicas())
+        .singleElement()
+        .satisfies(replica -> assertThat(replica.candidate()).contains(candidate));
   }
 
   @Test
