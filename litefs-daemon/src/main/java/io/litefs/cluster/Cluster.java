@@ -529,8 +529,8 @@ public final class Cluster implements PrimaryView, Closeable {
         goOn(leaser.takeOver(id));
       } catch (IOException again) {
         e.addSuppressed(again);
+        // What keeps the writers waiting goes on as what keeps them out.
         stepDown("it could neither be handed over nor be kept: " + again.getMessage());
-        store.releaseWriters();
       }
       throw e;
     }
