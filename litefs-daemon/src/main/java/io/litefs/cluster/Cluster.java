@@ -523,6 +523,8 @@ public final class Cluster implements PrimaryView, Closeable {
       throw e;
     }
     try {
+      // No commit gets past the lease any more, but one may have before it is in the log.
+      store.awaitCommits(WRITER_PATIENCE);
       handover.send(nodeId, id);
     } catch (IOException e) {
       try {

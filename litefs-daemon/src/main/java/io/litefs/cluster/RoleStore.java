@@ -35,6 +35,14 @@ public interface RoleStore {
 
   void releaseWriters();
 
+  /**
+   * Waits until every commit that the lease has let pass can be seen by replicas. Not all writers
+   * can be held: some take no locks, and a database may just be coming into being.
+   *
+   * @throws IOException naming the database, if a commit does not end in time
+   */
+  void awaitCommits(Duration patience) throws IOException;
+
   /** The position of each database, as far as it was received. */
   Map<String, Pos> positions();
 

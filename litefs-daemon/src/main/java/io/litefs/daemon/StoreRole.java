@@ -44,6 +44,11 @@ record StoreRole(Store store) implements RoleStore {
   }
 
   @Override
+  public void awaitCommits(Duration patience) throws IOException {
+    store.awaitCommits(patience);
+  }
+
+  @Override
   public Map<String, Pos> positions() {
     return store.receivedPositions();
   }

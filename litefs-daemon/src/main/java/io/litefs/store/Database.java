@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
@@ -1062,6 +1063,20 @@ public final class Database {
   void awaitCommit() {
     lock.lock();
     lock.unlock();
+  }
+
+  /** As {@link #awaitCommit()}; false if it takes longer than {@code nanos}. */
+  boolean awaitCommit(long nanos) {
+    try {
+      if (!lock.tryLock(nanos, TimeUnit.NANOSECONDS)) {
+        return false;
+      }
+      lock.unlock();
+      return true;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
   }
 
   /**

@@ -500,6 +500,21 @@ public final class Store implements ChangeSource, Closeable {
     }
   }
 
+  /**
+   * Waits until every transaction is published that {@link #mayCommit} has let pass.
+   *
+   * @throws StoreException naming the database, if one is not in time
+   */
+  public void awaitCommits(Duration patience) throws StoreException {
+    long deadline = System.nanoTime() + patience.toNanos();
+    for (Database database : databases.values()) {
+      if (!database.awaitCommit(deadline - System.nanoTime())) {
+        throw new StoreException(
+            database.name() + ": a transaction is being committed and does not end");
+      }
+    }
+  }
+
   /** Positions of all databases that ever had a transaction, as far as they are in the log. */
   public Map<String, Pos> receivedPositions() {
     ReplicaSink following = sink;

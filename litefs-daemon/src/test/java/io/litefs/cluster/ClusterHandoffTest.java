@@ -46,6 +46,7 @@ class ClusterHandoffTest {
   private final AtomicBoolean leaseIsFree = new AtomicBoolean(true);
   private final CountDownLatch leads = new CountDownLatch(1);
   private final CountDownLatch closed = new CountDownLatch(1);
+  private volatile boolean commitHangs;
   private volatile boolean receiverIsGone;
   private volatile boolean leaseIsLost;
 
@@ -74,12 +75,23 @@ class ClusterHandoffTest {
   }
 
   @Test
-  void theLeaseIsSentOnceItIsOverHere() throws IOException {
+  void commitsThatTheLeaseHasLetPassGoBeforeTheLease() throws IOException {
     cluster.handOff(REPLICA);
     assertThat(events)
-        .startsWith("hold writers", "lease: over", "send lease", "become replica")
+        .startsWith("hold writers", "lease: over", "await commits", "send lease", "become replica")
         .doesNotContain("release writers");
     assertThat(roles).startsWith(Role.HANDING_OVER, Role.DEMOTED);
+  }
+
+  @Test
+  void aCommitThatDoesNotEndKeepsTheLeaseHere() {
+    commitHangs = true;
+    assertThatThrownBy(() -> cluster.handOff(REPLICA)).hasMessage("a.db: does not end");
+    assertThat(events)
+        .containsExactly(
+            "hold writers", "lease: over", "await commits", "take lease back", "release writers");
+    assertThat(cluster.state().role()).isEqualTo(Role.PRIMARY);
+    assertThat(cluster.mayCommit()).isTrue();
   }
 
   @Test
@@ -232,6 +244,14 @@ class ClusterHandoffTest {
     @Override
     public void releaseWriters() {
       events.add("release writers");
+    }
+
+    @Override
+    public void awaitCommits(Duration patience) throws IOException {
+      events.add("await commits");
+      if (commitHangs) {
+        throw new IOException("a.db: does not end");
+      }
     }
 
     @Override

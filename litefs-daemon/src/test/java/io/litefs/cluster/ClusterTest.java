@@ -268,6 +268,11 @@ class ClusterTest {
     }
 
     @Override
+    public void awaitCommits(Duration patience) {
+      throw new AssertionError("a static lease changes no hands");
+    }
+
+    @Override
     public Map<String, Pos> positions() {
       return Map.of();
     }

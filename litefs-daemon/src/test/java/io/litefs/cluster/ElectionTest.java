@@ -215,6 +215,9 @@ class ElectionTest {
     public void releaseWriters() {}
 
     @Override
+    public void awaitCommits(Duration patience) {}
+
+    @Override
     public Map<String, Pos> positions() {
       return own;
     }

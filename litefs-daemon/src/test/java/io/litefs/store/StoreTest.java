@@ -20,6 +20,8 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -75,6 +77,39 @@ class StoreTest {
     Database database = arrive("a.db", content, 1000);
     assertThat(database.pos().txid()).isEqualTo(new Txid(1));
     assertThat(primary.export("a.db")).isEqualTo(content);
+  }
+
+  private static boolean await(CountDownLatch latch) {
+    try {
+      latch.await();
+      return true;
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Test
+  void commitsThatTheLeaseHasLetPassAreWaitedFor() throws Exception {
+    CountDownLatch asked = new CountDownLatch(1);
+    CountDownLatch answered = new CountDownLatch(1);
+    primary.store.becomePrimary(
+        () -> {
+          asked.countDown();
+          return await(answered);
+        });
+    FutureTask<Database> arrival = new FutureTask<>(() -> arrive("a.db", content, 4096));
+    new Thread(arrival).start();
+    asked.await();
+    try {
+      assertThatThrownBy(() -> primary.store.awaitCommits(Duration.ofMillis(1)))
+          .isInstanceOf(StoreException.class)
+          .hasMessageContaining("a.db");
+    } finally {
+      answered.countDown();
+    }
+    primary.store.awaitCommits(Duration.ofMinutes(1));
+    assertThat(primary.store.databases()).containsExactly("a.db");
+    arrival.get();
   }
 
   @Test
