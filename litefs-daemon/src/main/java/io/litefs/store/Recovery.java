@@ -206,6 +206,14 @@ final class Recovery {
     }
     database.recovered(state, database.fileIsWal(), timestampMillis);
     if (state.exists()) {
+      if (databaseFile().size() < state.pageCount() * state.pageSize()) {
+        // With synchronous=OFF a power cut may leave what a later transaction has cut off.
+        logger.warn(
+            "{}: the file is shorter than at position {}; reading the whole log",
+            database.name(),
+            state.pos());
+        return false;
+      }
       cut();
       if (hadJournal) {
         recordFreePages();

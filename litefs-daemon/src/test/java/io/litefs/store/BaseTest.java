@@ -314,6 +314,18 @@ class BaseTest {
     }
   }
 
+  /** As after a VACUUM with synchronous=OFF that the log has lost. */
+  @Test
+  void fileThatIsShorterThanItsPositionSaysIsRepairedFromTheLog() throws Exception {
+    database().bases().advance(false);
+    Path copy = killed();
+    try (RandomAccessFile file =
+        new RandomAccessFile(copy.resolve("dbs").resolve(DB).resolve("database").toFile(), "rw")) {
+      file.setLength(file.length() / 2);
+    }
+    assertStartsAsItIs(copy);
+  }
+
   @Test
   void pageThatTheDiskChangedIsRepairedFromTheLog() throws Exception {
     database().bases().advance(false);
