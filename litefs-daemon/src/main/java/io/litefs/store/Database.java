@@ -72,7 +72,9 @@ public final class Database {
 
   /**
    * Pages that do not hold what the position says: free ones, which SQLite does not journal, that a
-   * transaction wrote which was taken back. Null if there are none; written under the lock.
+   * transaction wrote which was taken back; and those of one that failed and is in the log all the
+   * same ({@link #behindLog}). Null if there are none; written under the lock. After a kill a
+   * {@link StrayPagesMark} tells of the former, and the log itself has the latter.
    */
   private volatile PageTable strayPages;
 

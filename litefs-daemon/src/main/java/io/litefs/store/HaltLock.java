@@ -29,6 +29,8 @@ final class HaltLock {
   /** How long applications are waited for at a time. */
   private static final Duration SLICE = Duration.ofMillis(200);
 
+  private static final String REFUSED = "not committed";
+
   private final Store store;
   private final Database database;
 
@@ -102,7 +104,7 @@ final class HaltLock {
         throw busy(
             taken.writer().map(Object::toString).orElse("another process") + " is writing to it");
       }
-      requireLease();
+      requireLease(REFUSED);
       database.access().halt(true);
       database.captureUnjournaled(); // of a writer that ended a moment ago
       done = true;
@@ -250,7 +252,7 @@ final class HaltLock {
     }
     boolean logged = false;
     try {
-      requireLease();
+      requireLease(REFUSED);
       database.log().adopt(file, header);
       logged = true;
     } finally {
@@ -261,7 +263,9 @@ final class HaltLock {
     carryOut(transaction.at(database.log().lastFile()));
     // If this fails its sender takes the transaction for refused, and gets it on the stream.
     database.log().sync();
-    requireLease(); // Another node may have been asked how far it is before this one was here.
+    // Another node may have been asked how far it is before the transaction was there, or lead with
+    // it: nobody can say now.
+    requireLease("the transaction may stay or not");
   }
 
   /** What waits for applications with the locks of a database. */
@@ -276,7 +280,7 @@ final class HaltLock {
   private boolean whileLeading(long nanos, Waiting waiting) throws IOException {
     long end = System.nanoTime() + nanos;
     while (true) {
-      requireLease();
+      requireLease(REFUSED);
       long left = end - System.nanoTime();
       if (waiting.forAtMost(Duration.ofNanos(Math.min(Math.max(0, left), SLICE.toNanos())))) {
         return true;
@@ -288,11 +292,11 @@ final class HaltLock {
   }
 
   /** The role is always a little late. */
-  private void requireLease() throws HaltRefusedException {
+  private void requireLease(String consequence) throws HaltRefusedException {
     if (!store.mayCommit()) {
       throw new HaltRefusedException(
           HaltRefusedException.Reason.NOT_PRIMARY,
-          database.name() + ": this node's lease as the primary has ended; not committed");
+          database.name() + ": this node's lease as the primary has ended; " + consequence);
     }
   }
 

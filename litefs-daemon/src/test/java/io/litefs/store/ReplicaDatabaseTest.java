@@ -15,7 +15,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -46,20 +45,6 @@ class ReplicaDatabaseTest {
   private final StoreFixture.Kernel kernel = new StoreFixture.Kernel();
   private Path mounted;
 
-  static final class SilentListener implements ReplicaListener {
-    @Override
-    public void connected(long primaryNodeId, String clusterId) {}
-
-    @Override
-    public void ready() {}
-
-    @Override
-    public void heartbeat(Instant primaryTime) {}
-
-    @Override
-    public void disconnected(Throwable cause) {}
-  }
-
   @BeforeEach
   void startAReplica() throws Exception {
     keepers = Keepers.start();
@@ -67,7 +52,7 @@ class ReplicaDatabaseTest {
     primary = new ModelPrimary(dir.resolve("model"), PAGE_SIZE);
     fixture = new StoreFixture(dir.resolve("data"), kernel, keepers, mount);
     fixture.store.becomeReplica(true);
-    sink = (ReplicaSink) fixture.store.replicaSink(new SilentListener());
+    sink = (ReplicaSink) fixture.store.replicaSink(ReplicaListener.NOBODY);
     receive(
         primary.transaction(
             "PRAGMA page_size = " + PAGE_SIZE,
@@ -259,7 +244,7 @@ class ReplicaDatabaseTest {
     byte[] last = threePages();
     CompletableFuture<Void> before = inAThread(() -> receive(last));
     inTheMiddle.await();
-    ReplicaSink next = (ReplicaSink) fixture.store.replicaSink(new SilentListener());
+    ReplicaSink next = (ReplicaSink) fixture.store.replicaSink(ReplicaListener.NOBODY);
     byte[] first = primary.transaction("UPDATE t SET b = 'another' WHERE id = 1");
     Thread[] receiving = new Thread[1];
     CompletableFuture<Void> after =

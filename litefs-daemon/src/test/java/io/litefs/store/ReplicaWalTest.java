@@ -29,7 +29,6 @@ import java.nio.file.StandardCopyOption;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.Arrays;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -59,21 +58,6 @@ class ReplicaWalTest {
   private ModelPrimary primary;
   private final StoreFixture.Kernel kernel = new StoreFixture.Kernel();
 
-  private static final ReplicaListener NOBODY =
-      new ReplicaListener() {
-        @Override
-        public void connected(long primaryNodeId, String clusterId) {}
-
-        @Override
-        public void ready() {}
-
-        @Override
-        public void heartbeat(Instant primaryTime) {}
-
-        @Override
-        public void disconnected(Throwable cause) {}
-      };
-
   @BeforeEach
   void startAReplica() throws Exception {
     keepers = Keepers.start();
@@ -83,7 +67,7 @@ class ReplicaWalTest {
     mounted = mount.resolve(DB);
     fixture = new StoreFixture(dir.resolve("data"), kernel, keepers, mount);
     fixture.store.becomeReplica(true);
-    sink = fixture.store.replicaSink(NOBODY);
+    sink = fixture.store.replicaSink(ReplicaListener.NOBODY);
     onPrimary(
         "PRAGMA page_size = " + PAGE_SIZE,
         "PRAGMA journal_mode = WAL",
@@ -267,7 +251,7 @@ class ReplicaWalTest {
       String seen = state == LeftBehind.RESTARTED ? "4504" : "4503";
 
       fixture.store.becomeReplica(true);
-      sink = fixture.store.replicaSink(NOBODY);
+      sink = fixture.store.replicaSink(ReplicaListener.NOBODY);
       onPrimary("INSERT INTO t VALUES (5, 'five')");
 
       assertThat(reader.run("SELECT count(*) FROM t;")).isEqualTo(seen);
@@ -397,7 +381,7 @@ class ReplicaWalTest {
           }
         };
     fixture.store.becomeReplica(true);
-    sink = fixture.store.replicaSink(NOBODY);
+    sink = fixture.store.replicaSink(ReplicaListener.NOBODY);
     onPrimary("UPDATE t SET b = 'eins' WHERE id = 1");
     assertThat(cut.await(1, TimeUnit.MINUTES)).as("the WAL begins anew").isTrue();
 

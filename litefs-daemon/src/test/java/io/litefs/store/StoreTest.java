@@ -17,7 +17,6 @@ import java.nio.channels.Channels;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -273,7 +272,7 @@ class StoreTest {
     List<Integer> pageSizes = new ArrayList<>();
     try (StoreFixture replica = new StoreFixture(temp.resolve("replica"))) {
       replica.store.becomeReplica(false);
-      ReplicaSink sink = (ReplicaSink) replica.store.replicaSink(new SilentListener());
+      ReplicaSink sink = (ReplicaSink) replica.store.replicaSink(ReplicaListener.NOBODY);
       Database database = arrive("a.db", content, 4096);
       try (io.litefs.replication.ChangeSource.LtxFile file = primary.store.snapshot("a.db")) {
         sink.ltx("a.db", Channels.newInputStream(channel(file)));
@@ -290,7 +289,7 @@ class StoreTest {
   void replicaRefusesATransactionThatDoesNotFollow() throws Exception {
     try (StoreFixture replica = new StoreFixture(temp.resolve("replica"))) {
       replica.store.becomeReplica(false);
-      ReplicaSink sink = (ReplicaSink) replica.store.replicaSink(new SilentListener());
+      ReplicaSink sink = (ReplicaSink) replica.store.replicaSink(ReplicaListener.NOBODY);
       Database database = arrive("a.db", content, 4096);
       database.drop();
       try (io.litefs.replication.ChangeSource.LtxFile file =
@@ -307,7 +306,7 @@ class StoreTest {
   void truncatedTransactionChangesNothing() throws Exception {
     try (StoreFixture replica = new StoreFixture(temp.resolve("replica"))) {
       replica.store.becomeReplica(false);
-      ReplicaSink sink = (ReplicaSink) replica.store.replicaSink(new SilentListener());
+      ReplicaSink sink = (ReplicaSink) replica.store.replicaSink(ReplicaListener.NOBODY);
       arrive("a.db", content, 4096);
       byte[] bytes =
           Files.readAllBytes(primary.file("a.db", "ltx/0000000000000001-0000000000000001.ltx"));
@@ -349,19 +348,5 @@ class StoreTest {
       @Override
       public void close() {}
     };
-  }
-
-  private static final class SilentListener implements ReplicaListener {
-    @Override
-    public void connected(long primaryNodeId, String clusterId) {}
-
-    @Override
-    public void ready() {}
-
-    @Override
-    public void heartbeat(Instant primaryTime) {}
-
-    @Override
-    public void disconnected(Throwable cause) {}
   }
 }
