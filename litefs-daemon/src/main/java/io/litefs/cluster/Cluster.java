@@ -43,8 +43,9 @@ import org.slf4j.event.Level;
  * </pre>
  *
  * A thread of its own asks for the lease if this node is a candidate, else follows the primary that
- * the lease names. Every change is logged on one line, told to the kernel ({@code .primary}), and
- * told to listeners, in this order and one after the other.
+ * the lease names; a static lease is taken before it starts. Every change is logged on one line,
+ * told to the kernel ({@code .primary}), and told to listeners, in this order and one after the
+ * other.
  *
  * <p>Whether a commit may be made is not a matter of the role, which is always a little late, but
  * of {@link #mayCommit}, which asks the lease.
@@ -135,6 +136,26 @@ public final class Cluster implements PrimaryView, Closeable {
     this.lag = new Lag(clock);
     this.election = new Election(leaser, store, peers);
     this.state = new RoleState(Role.SEARCHING, Optional.empty(), clock.instant());
+  }
+
+  /**
+   * Takes the role of primary if a static lease gives it to this node for ever: applications that
+   * write as soon as they see the mount need it to be there before. Does nothing with other leases,
+   * and leaves it to {@link #start} to try again if it fails. Called at most once, before {@link
+   * #start}.
+   */
+  public void takeAssignedRole() {
+    if (options.elected() || !options.candidate()) {
+      return;
+    }
+    try {
+      Optional<Lease> assigned = leaser.acquire();
+      if (assigned.isPresent()) {
+        takeLead(assigned.get());
+      }
+    } catch (IOException e) {
+      report(e);
+    }
   }
 
   /** Begins to look for a role. Called once. */
@@ -299,13 +320,13 @@ public final class Cluster implements PrimaryView, Closeable {
     if (lease != null) {
       keepLeading();
     } else if (!options.elected()) {
-      takeAssignedRole();
+      takeStaticRole();
     } else {
       takeElectedRole();
     }
   }
 
-  private void takeAssignedRole() throws IOException, InterruptedException {
+  private void takeStaticRole() throws IOException, InterruptedException {
     Optional<Lease> assigned = options.candidate() ? leaser.acquire() : Optional.empty();
     if (assigned.isPresent()) {
       lead(assigned.get());
@@ -369,6 +390,11 @@ public final class Cluster implements PrimaryView, Closeable {
   // ------------------------------------------------------------ leading
 
   private void lead(Lease acquired) throws IOException, InterruptedException {
+    takeLead(acquired);
+    keepLeading();
+  }
+
+  private void takeLead(Lease acquired) throws IOException {
     handing.lock();
     try {
       joinCluster(acquired);
@@ -376,7 +402,6 @@ public final class Cluster implements PrimaryView, Closeable {
     } finally {
       handing.unlock();
     }
-    keepLeading();
   }
 
   /** Makes this node the primary, or gives the lease back. Caller holds {@link #handing}. */

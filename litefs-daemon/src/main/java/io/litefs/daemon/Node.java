@@ -144,12 +144,15 @@ final class Node implements Closeable {
 
     StatusPart status = new StatusPart(config, store, cluster, streams, this::locks, recent);
 
-    ApiServer api = startApi(store, events, streams, metrics, status);
+    // A port that is taken is noticed before anything is mounted; requests may need the mount.
+    ApiServer api = bindApi(store, events, streams, metrics, status);
     started.push(new Part("API", api));
     started.push(new Part("events", events));
     started.push(new Part("streams", streams));
     started.push(new Part("status", status));
 
+    // Applications may write as soon as they see the mount.
+    cluster.takeAssignedRole();
     MountOptions options = new MountOptions(config.fuse().allowOther(), config.data().dir());
     mount = mount(store, kernel, options);
     started.push(new Part("mount", mount::close));
@@ -163,8 +166,9 @@ final class Node implements Closeable {
         config.fuse().dir(),
         config.data().dir(),
         api.port());
+    api.answer();
     if (config.proxy().enabled()) {
-      // Before the role: as soon as this node is known to be primary, others forward writes to it.
+      // Before the lease: as soon as this node is known to be primary, others forward writes to it.
       proxy = ProxyPart.start(config, store, cluster, System.getenv());
       started.push(new Part("proxy", proxy));
     }
@@ -267,7 +271,7 @@ final class Node implements Closeable {
         .asCandidate(config.lease().candidate());
   }
 
-  private ApiServer startApi(
+  private ApiServer bindApi(
       Store store, EventFeed events, StreamHandler streams, NodeMetrics metrics, StatusPart status)
       throws CommandException {
     Map<String, Exchange.Handler> routes = new HashMap<>();
@@ -302,7 +306,7 @@ final class Node implements Closeable {
     }
     ApiServer server = new ApiServer(address, routes, () -> headers(store));
     try {
-      server.start();
+      server.bind();
     } catch (IOException e) {
       server.close();
       throw new CommandException(e.getMessage(), e);

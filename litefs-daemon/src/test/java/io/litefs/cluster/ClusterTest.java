@@ -82,6 +82,11 @@ class ClusterTest {
   private Cluster cluster;
 
   private Cluster start(boolean candidate) {
+    create(candidate).start();
+    return cluster;
+  }
+
+  private Cluster create(boolean candidate) {
     InstantSource clock = () -> now;
     cluster =
         new Cluster(
@@ -105,7 +110,6 @@ class ClusterTest {
                 PRIMARY, false, candidate, false, Duration.ofMillis(10), Duration.ZERO),
             clock);
     cluster.onChange(changes::add);
-    cluster.start();
     return cluster;
   }
 
@@ -137,6 +141,31 @@ class ClusterTest {
     assertThat(store.role).isEqualTo("primary");
     assertThat(changes.take().isPrimary()).isTrue();
     assertThat(kernel.entries).contains(".primary");
+  }
+
+  @Test
+  void aStaticLeaseIsTakenBeforeTheThreadStarts() {
+    create(true).takeAssignedRole();
+    assertThat(cluster.state().role()).isEqualTo(Role.PRIMARY);
+    assertThat(cluster.ready()).isDone();
+    cluster.start();
+    cluster.close();
+    assertThat(changes).hasSize(1);
+  }
+
+  @Test
+  void aStaticLeaseThatCannotBeTakenBeforeIsTakenAfterwards() throws Exception {
+    store.failures = 1;
+    create(true).takeAssignedRole();
+    assertThat(cluster.state().role()).isEqualTo(Role.SEARCHING);
+    cluster.start();
+    cluster.ready().get(10, TimeUnit.SECONDS);
+  }
+
+  @Test
+  void aReplicaHasNoAssignedRole() {
+    create(false).takeAssignedRole();
+    assertThat(cluster.state().role()).isEqualTo(Role.SEARCHING);
   }
 
   @Test

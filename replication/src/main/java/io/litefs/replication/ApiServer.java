@@ -70,11 +70,22 @@ public final class ApiServer implements Closeable {
   }
 
   /**
-   * Begins to listen.
+   * Begins to listen, and to answer.
+   *
+   * @throws IOException as {@link #bind}
+   */
+  public synchronized void start() throws IOException {
+    bind();
+    answer();
+  }
+
+  /**
+   * Begins to listen: the port is this server's, and connections wait in the kernel for {@link
+   * #answer}.
    *
    * @throws IOException with one line that names the address, if that is not possible
    */
-  public synchronized void start() throws IOException {
+  public synchronized void bind() throws IOException {
     if (loops != null) {
       throw new IllegalStateException("started already");
     }
@@ -90,6 +101,7 @@ public final class ApiServer implements Closeable {
             .channel(NioServerSocketChannel.class)
             .option(ChannelOption.SO_REUSEADDR, true)
             .option(ChannelOption.SO_BACKLOG, BACKLOG)
+            .option(ChannelOption.AUTO_READ, false)
             .childOption(ChannelOption.ALLOCATOR, Buffers.ALLOCATOR)
             .childOption(ChannelOption.TCP_NODELAY, true)
             .childOption(ChannelOption.SO_KEEPALIVE, true)
@@ -110,6 +122,11 @@ public final class ApiServer implements Closeable {
           bound.cause());
     }
     listener = bound.channel();
+  }
+
+  /** Answers whoever has connected since {@link #bind}, and whoever will. */
+  public synchronized void answer() {
+    listener.config().setAutoRead(true);
   }
 
   private static String reason(Throwable cause) {

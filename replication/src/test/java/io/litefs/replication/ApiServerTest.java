@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
@@ -21,6 +22,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -506,6 +508,28 @@ class ApiServerTest {
       release.countDown();
       assertThat(a.answer().status()).isEqualTo(200);
       assertThat(b.answer().status()).isEqualTo(200);
+    }
+  }
+
+  @Test
+  void connectionsWaitUntilTheServerAnswers() throws Exception {
+    AtomicBoolean ready = new AtomicBoolean();
+    InetSocketAddress any = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+    try (ApiServer waiting =
+        new ApiServer(
+            any, Map.of("GET /info", x -> x.respondText(200, "ready: " + ready)), Map::of)) {
+      waiting.bind();
+      HttpRequest request =
+          HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + waiting.port() + "/info"))
+              .build();
+      CompletableFuture<HttpResponse<String>> answer =
+          http.sendAsync(request, BodyHandlers.ofString());
+      try (RawClient connected = new RawClient(waiting.port())) {
+        ready.set(true);
+        waiting.answer();
+        assertThat(answer.join().body()).isEqualTo("ready: true\n");
+        assertThat(connected.send(GET.formatted("/info")).answer().status()).isEqualTo(200);
+      }
     }
   }
 

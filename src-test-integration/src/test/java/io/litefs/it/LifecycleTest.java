@@ -31,6 +31,20 @@ class LifecycleTest {
       "mount -t tmpfs none /dev && mknod /dev/null c 1 3 && mknod /dev/zero c 1 5 && mknod /dev/random c 1 8 && mknod /dev/urandom c 1 9"
           + " && ln -s /proc/self/fd /dev/fd && exec \"$0\" \"$@\"";
 
+  private static final List<String> SLOW_SYNC =
+      List.of(
+          "strace",
+          "-D",
+          "-f",
+          "--seccomp-bpf",
+          "-qq",
+          "-o",
+          "/dev/null",
+          "-e",
+          "trace=fsync,fdatasync",
+          "-e",
+          "inject=fsync,fdatasync:delay_enter=200000");
+
   private static void assertRefused(Commands.Result result, String... words) {
     assertThat(result.exitCode()).as(result.output()).isNotZero();
     assertThat(result.output())
@@ -44,6 +58,20 @@ class LifecycleTest {
     Commands.run("sqlite3", node.db(db).toString(), Sql.CREATE + ";" + Sql.insert(10, 100))
         .orThrow();
     assertThat(node.export(db).checksum()).isEqualTo(node.pos(db).checksum());
+  }
+
+  /** A slow disk makes the time long between the mount and all that a start writes. */
+  @Test
+  void aDatabaseCanBeMadeAsSoonAsTheMountIsThere() {
+    NodeConfig config = NodeConfig.primary();
+    config.around = SLOW_SYNC;
+    try (Node node = Node.create("first-write", config).launch()) {
+      Await.until(
+          Await.LONG,
+          () -> "the mount is there; the log:\n" + node.log(),
+          () -> Mounts.isMounted(node.mount()));
+      assertWorks(node, "a.db");
+    }
   }
 
   @ParameterizedTest
