@@ -197,7 +197,7 @@ public final class Database {
   /** Where the log's end is in the WAL. Caller holds the lock. */
   Base.WalEnd walEnd() {
     ReplicaWal applied = appliedWal;
-    return applied == null ? wal.logEnd() : applied.logEnd();
+    return applied != null && applied.hasCommitted() ? applied.logEnd() : wal.logEnd();
   }
 
   Base.WalEnd currentWalEnd() {
@@ -919,8 +919,9 @@ public final class Database {
    * lock.
    */
   void mapCommitted(BackingFile file, PageTable table) throws ErrnoException {
-    if (appliedWal != null) {
-      appliedWal.mapCommitted(table);
+    ReplicaWal applied = appliedWal;
+    if (applied != null && applied.hasCommitted()) {
+      applied.mapCommitted(table);
     } else {
       wal.mapCommitted(file, table);
     }

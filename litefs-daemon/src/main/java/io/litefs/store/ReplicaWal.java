@@ -72,7 +72,7 @@ final class ReplicaWal {
 
   private int committedPageSize;
 
-  /** Header of the WAL that {@link #committed} counts in; null before there is one. */
+  /** Header of the WAL that {@link #committed} counts in; null before this {@link #begin}s. */
   private WalHeader committedLog;
 
   /** Frames that are in the database file, synced. Changed by the checkpointer, and by restart. */
@@ -351,15 +351,24 @@ final class ReplicaWal {
     committedPageSize = committedLog.pageSize();
   }
 
-  /** Where the log's end is in the WAL. Caller holds the database's lock. */
+  /**
+   * Whether this knows what of the WAL is committed; as long as it is being taken over, the capture
+   * does. Caller holds the database's lock.
+   */
+  boolean hasCommitted() {
+    return committedLog != null;
+  }
+
+  /**
+   * Where the log's end is in the WAL, if this {@link #hasCommitted}. Caller holds the database's
+   * lock.
+   */
   Base.WalEnd logEnd() {
-    return committedLog == null
-        ? new Base.WalEnd(0, 0, 0, true)
-        : new Base.WalEnd(
-            committedLog.salt1(),
-            committedLog.salt2(),
-            Wal.frameOffset(committed + 1, committedPageSize),
-            true);
+    return new Base.WalEnd(
+        committedLog.salt1(),
+        committedLog.salt2(),
+        Wal.frameOffset(committed + 1, committedPageSize),
+        true);
   }
 
   /** Reads a page as of the last transaction. Caller holds the mutex. */
@@ -425,8 +434,8 @@ final class ReplicaWal {
   }
 
   /**
-   * Puts the offset of the newest committed frame of each page into {@code table}. Caller holds the
-   * database's lock.
+   * Puts the offset of the newest committed frame of each page into {@code table}, if this {@link
+   * #hasCommitted}. Caller holds the database's lock.
    */
   void mapCommitted(PageTable table) {
     for (long frame = 1; frame <= committed; frame++) {

@@ -22,6 +22,7 @@ import io.litefs.sqlite.WalPosition;
 import io.litefs.sqlite.WalScanner;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -32,6 +33,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -263,6 +265,37 @@ class ReplicaWalTest {
       assertThat(writer.run("INSERT INTO t VALUES (6, 'six');")).contains("locked");
       onPrimary("DELETE FROM t WHERE id > 100", "VACUUM");
       assertThat(later.run("SELECT count(*) FROM t; PRAGMA integrity_check;")).isEqualTo("5\nok");
+    }
+    assertThat(fixture.export(DB)).isEqualTo(primary.image);
+  }
+
+  @Test
+  void theWalIsPartOfTheDatabaseWhileItIsBeingTakenOver() throws Exception {
+    onPrimary("INSERT INTO t VALUES (2, 'two')");
+    ((ReplicaSink) sink).close();
+    try (SqliteShell writer = SqliteShell.open(mounted)) {
+      writer.run("PRAGMA wal_autocheckpoint = 0; INSERT INTO t VALUES (3, 'three');");
+      becomeCaptured();
+      Base.WalEnd end = database().currentWalEnd();
+      poke(new byte[96]); // so that the index is written anew
+      AtomicReference<byte[]> exported = new AtomicReference<>();
+      AtomicReference<Base.WalEnd> seen = new AtomicReference<>();
+      kernel.stored =
+          name -> {
+            kernel.stored = any -> {};
+            try {
+              exported.set(fixture.export(DB));
+              seen.set(database().currentWalEnd());
+            } catch (IOException e) {
+              throw new UncheckedIOException(e);
+            }
+          };
+      byte[] before = primary.image;
+      fixture.store.becomeReplica(true);
+      sink = fixture.store.replicaSink(ReplicaListener.NOBODY);
+      onPrimary("INSERT INTO t VALUES (4, 'four')");
+      assertThat(exported.get()).isEqualTo(before);
+      assertThat(seen.get().offset()).isEqualTo(end.offset());
     }
     assertThat(fixture.export(DB)).isEqualTo(primary.image);
   }
