@@ -21,6 +21,9 @@ interface CommitGate {
 
         @Override
         public void afterAppend() {}
+
+        @Override
+        public void revoked() {}
       };
 
   /**
@@ -46,4 +49,10 @@ interface CommitGate {
    * @throws ErrnoException EROFS if it is not
    */
   void afterAppend() throws ErrnoException;
+
+  /**
+   * A transaction that {@link #beforeAppend} has let pass is not part of the log, or no longer: it
+   * could not be written.
+   */
+  void revoked();
 }

@@ -237,6 +237,14 @@ public final class HaltSession {
     return pos.equals(position) || pos.txid().compareTo(position.txid()) < 0;
   }
 
+  /** What the primary has taken last could not be written here: it must come on the stream. */
+  void revoked() {
+    synchronized (this) {
+      taken = Pos.ZERO;
+    }
+    end("the primary has a transaction that could not be written here");
+  }
+
   /** Nothing can be committed here any more once this returns. Idempotent. */
   void end(String why) {
     synchronized (this) {

@@ -89,6 +89,9 @@ final class ReplicaDatabase {
   /** Whether the present stream was asked for it. */
   private volatile boolean askedForSnapshot;
 
+  /** What came back last on the present stream, and was here already or about to be. */
+  private volatile Pos skipped = Pos.ZERO;
+
   /** Whether applications of a former primary may still be at work. Guarded by this. */
   private boolean toTakeOver;
 
@@ -107,12 +110,18 @@ final class ReplicaDatabase {
   Pos ask() {
     boolean snapshot = needsSnapshot;
     askedForSnapshot = snapshot;
+    skipped = Pos.ZERO;
     return snapshot ? Pos.ZERO : received();
   }
 
   /** Whether only another stream brings what this database needs. */
   boolean needsAnotherStream() {
-    return needsSnapshot && !askedForSnapshot;
+    return needsSnapshot && !askedForSnapshot || lacksSkipped();
+  }
+
+  /** Whether what came back could not be written here after all. */
+  private boolean lacksSkipped() {
+    return database.access().session() == null && skipped.txid().compareTo(received.txid()) > 0;
   }
 
   /** The end of what is in the log. */
@@ -147,6 +156,7 @@ final class ReplicaDatabase {
     try {
       transaction = ReceivedTransaction.receive(in, temporary, buffer, checksums);
       if (isMadeHere(transaction)) {
+        skipped = transaction.pos();
         Files.delete(temporary);
         divergence.agree(database.name());
         acknowledgeMadeHere(acknowledger);
@@ -210,6 +220,7 @@ final class ReplicaDatabase {
       if (transaction.header().isSnapshot()) {
         needsSnapshot = false;
         failure = null;
+        skipped = Pos.ZERO;
       }
       divergence.agree(database.name());
       acknowledge(acknowledger, transaction.pos());

@@ -183,7 +183,8 @@ final class ReplicaSink implements ChangeSink, Closeable {
   private void requireThisStreamToDo() throws StoreException {
     for (Map.Entry<String, ReplicaDatabase> entry : replicas.entrySet()) {
       if (entry.getValue().needsAnotherStream() && store.replicates(entry.getKey())) {
-        throw new StoreException(entry.getKey() + " needs a snapshot: beginning anew");
+        throw new StoreException(
+            entry.getKey() + " needs what this stream does not bring: beginning anew");
       }
     }
   }

@@ -207,11 +207,16 @@ final class TransactionRecorder {
      * is gone.
      */
     void append() throws IOException {
+      boolean passed = false;
       try {
         gate.beforeAppend(writer.location(), after.pos());
+        passed = true;
         writer.append();
       } catch (IOException | RuntimeException e) {
         writer.abort();
+        if (passed) {
+          gate.revoked();
+        }
         throw e;
       }
       try {
@@ -224,7 +229,11 @@ final class TransactionRecorder {
 
     /** Takes the file out of the log again: the application was not told "committed". */
     void revoke() throws ErrnoException {
-      log.revokeLast(writer);
+      try {
+        log.revokeLast(writer);
+      } finally {
+        gate.revoked();
+      }
     }
 
     /** Makes the new checksums those of the database. */

@@ -78,6 +78,14 @@ final class WriteAccess implements CommitGate {
     }
   }
 
+  @Override
+  public void revoked() {
+    HaltSession now = session;
+    if (now != null) {
+      now.revoked();
+    }
+  }
+
   // ------------------------------------------------- waiting for replicas
 
   /** Whether commits here wait for replicas. */

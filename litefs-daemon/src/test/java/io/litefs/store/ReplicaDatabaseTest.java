@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -272,6 +273,27 @@ class ReplicaDatabaseTest {
     receive(primary.snapshot());
     awaitApplied();
     assertThat(sink.positions()).containsEntry(DB, primary.pos);
+  }
+
+  /** It was made here under the halt lock, and the primary sends it no second time by itself. */
+  @Test
+  void whatCameBackAndCouldNotBeWrittenHereIsAskedForAgain() throws Exception {
+    Pos before = database().pos();
+    HaltSession session = new AcceptingPrimary().session(DB);
+    sink.replica(DB).handOver(session, before);
+    byte[] ltx = threePages();
+    session.forward(Files.write(dir.resolve("sent.ltx"), ltx), primary.pos);
+    receive(ltx);
+    session.revoked();
+    assertThat(sink.replica(DB).settle(Duration.ofMinutes(1))).isTrue();
+    assertThat(database().pos()).isEqualTo(before);
+    assertThatThrownBy(() -> sink.heartbeat(Instant.EPOCH)).hasMessageContaining("beginning anew");
+
+    assertThat(sink.positions()).containsEntry(DB, before);
+    sink.heartbeat(Instant.EPOCH);
+    receive(ltx);
+    awaitApplied();
+    sink.heartbeat(Instant.EPOCH);
   }
 
   @FunctionalInterface

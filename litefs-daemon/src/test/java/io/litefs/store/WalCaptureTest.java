@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.litefs.ltx.Pos;
 import io.litefs.posix.ErrnoException;
+import io.litefs.posix.PosixFile;
 import io.litefs.sqlite.Wal;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -264,6 +265,25 @@ class WalCaptureTest {
     wal = database.acquire(FileKind.WAL, true);
     assertThat(database.pos()).isEqualTo(before);
     assertThat(fixture.export("a.db")).isEqualTo(checkpointed());
+  }
+
+  /** The primary has it, so it comes on the stream and must not be skipped as this node's own. */
+  @Test
+  void aForwardedTransactionThatCannotBeWrittenIsLeftToTheStream() throws Exception {
+    byte[] bytes = insertedAllButTheEnd();
+    Pos before = database.pos();
+    AcceptingPrimary primary = new AcceptingPrimary();
+    HaltSession session = primary.session("a.db");
+    database.access().session(session);
+    PosixFile disk = wal.swap(PosixFile.open(wal.path(), PosixFile.O_RDONLY, 0));
+    assertFails(bytes, "write");
+    wal.swap(disk).close();
+    database.access().session(null);
+    assertThat(database.pos()).isEqualTo(before);
+    assertThat(database.log().end()).isEqualTo(before);
+    assertThat(primary.pos.txid()).isEqualTo(before.txid().next());
+    assertThat(session.isOurs(AcceptingPrimary.NODE, primary.pos, before)).isFalse();
+    assertThat(session.isActive()).isFalse();
   }
 
   // ---------------------------------------------- commits that replicas do not have in time
