@@ -1,5 +1,6 @@
 package io.litefs.store;
 
+import io.litefs.ltx.Pos;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import java.io.IOException;
@@ -130,17 +131,14 @@ final class BaseKeeper {
    *     closed
    */
   synchronized boolean advance(boolean clean) throws IOException {
-    // Recovery, which plays what follows the base, is what mends it if nothing does before.
-    return !database.differsFromLog() && write(clean);
-  }
-
-  private boolean write(boolean clean) throws IOException {
     Base next;
     PageTable checksums = database.checksums();
     BackingFile[] files;
     database.lock.lock();
     try {
-      if (closed || database.isWrittenWithoutJournal()) {
+      // Where it differs from the log, recovery mends it if nothing does before: by playing what
+      // follows the base.
+      if (closed || database.isWrittenWithoutJournal() || database.differsFromLog()) {
         return false;
       }
       next = new Base(database.state(), database.walEnd(), clean, Base.currentBoot());
@@ -183,8 +181,13 @@ final class BaseKeeper {
    */
   synchronized void walIsApplied() throws IOException {
     Base base = current;
+    if (base == null && database.differsFromLog()) {
+      // Of the file nothing counts: recovery plays the whole log, none of which can have gone.
+      DatabaseState empty = new DatabaseState(Pos.ZERO, database.pageSize(), 0);
+      base = new Base(empty, Base.WalEnd.NONE, false, Base.currentBoot());
+    }
     if (base == null) {
-      if (!write(false)) {
+      if (!advance(false)) {
         throw new StoreException(database.name() + " is being written to; trying again");
       }
     } else if (!base.wal().applied()) {

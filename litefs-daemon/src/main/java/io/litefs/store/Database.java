@@ -74,7 +74,8 @@ public final class Database {
    * Pages that do not hold what the position says: free ones, which SQLite does not journal, that a
    * transaction wrote which was taken back; and those of one that failed and is in the log all the
    * same ({@link #behindLog}). Null if there are none; written under the lock. After a kill a
-   * {@link StrayPagesMark} tells of the former, and the log itself has the latter.
+   * {@link StrayPagesMark} tells of the former, and the log itself has the latter: no base is made
+   * beyond it.
    */
   private volatile PageTable strayPages;
 
@@ -668,14 +669,14 @@ public final class Database {
   public void truncateJournal(BackingFile file, long size) throws ErrnoException {
     endJournal(
         () -> {
-          boolean current = file == files.get(FileKind.JOURNAL);
-          if (current && size < JournalCapture.HEADER_BYTES) {
-            if (journal.isActive()) {
-              commitJournal();
-            }
-            journal.reset();
+          boolean ends = file == files.get(FileKind.JOURNAL) && size < JournalCapture.HEADER_BYTES;
+          if (ends && journal.isActive()) {
+            commitJournal();
           }
           file.file().truncate(size);
+          if (ends) {
+            journal.reset();
+          }
         });
   }
 
@@ -686,7 +687,7 @@ public final class Database {
 
   /**
    * The journal is about to become invalid: what it protected is a transaction, or nothing if it
-   * was rolled back.
+   * was rolled back. The transaction ends with the journal itself.
    */
   private void commitJournal() throws IOException {
     BackingFile file = files.get(FileKind.DATABASE);
@@ -708,6 +709,9 @@ public final class Database {
         store.reserve().release();
         recordFromFile(file, parseHeader(file), journal.dirty());
       }
+      if (!state.pos().equals(before)) {
+        journal.logged(); // Until the journal is gone, whatever fails leaves it to be rolled back.
+      }
       if (journal.wantsDurability()) {
         syncLog();
       }
@@ -722,7 +726,6 @@ public final class Database {
     }
     access.takingBack(false);
     plain.joined();
-    journal.transactionEnded();
     changed.signalAll();
   }
 
@@ -1135,6 +1138,7 @@ public final class Database {
       }
       if (file != null) {
         findStrayPages(file, journal.dirty());
+        behindLog |= journal.isLogged() && strayPages != null;
       }
       files.remove(FileKind.JOURNAL);
       journal.reset();
@@ -1150,6 +1154,9 @@ public final class Database {
 
   private void findStrayPages(BackingFile file, PageTable written) throws IOException {
     PageTable stray = new PageTable();
+    if (strayPages != null) {
+      stray.putAll(strayPages);
+    }
     int pageSize = state.pageSize();
     for (long pgno = written.next(1);
         pgno != 0 && pgno <= state.pageCount();
@@ -1172,12 +1179,12 @@ public final class Database {
 
   /**
    * Whether the log has a transaction that nobody here sees: one that failed and is yet to be taken
-   * back, by another transaction or a snapshot.
+   * back, by a rollback, another transaction or a snapshot.
    */
   boolean differsFromLog() {
     lock.lock();
     try {
-      return behindLog || wal.hasUnseen();
+      return behindLog || wal.hasUnseen() || journal.isLogged();
     } finally {
       lock.unlock();
     }

@@ -26,6 +26,7 @@ final class JournalCapture {
 
   private long dirtyBytes;
   private boolean databaseSynced;
+  private boolean logged;
 
   /**
    * Whether a valid header is there: a transaction that changes the database is under way, or a
@@ -63,6 +64,9 @@ final class JournalCapture {
     if (offset < HEADER_BYTES) {
       overlay(from, offset);
       header.put(0, next, 0, HEADER_BYTES);
+      if (!isActive()) {
+        transactionEnded();
+      }
     }
   }
 
@@ -115,10 +119,24 @@ final class JournalCapture {
     return databaseSynced;
   }
 
-  void transactionEnded() {
+  /** The transaction is in the log. */
+  void logged() {
+    logged = true;
+  }
+
+  /**
+   * Whether the log has a transaction that a rollback of this journal undoes: one that failed
+   * between its entry in the log and the end of the journal.
+   */
+  boolean isLogged() {
+    return logged;
+  }
+
+  private void transactionEnded() {
     dirty.clear();
     dirtyBytes = 0;
     databaseSynced = false;
+    logged = false;
   }
 
   /** Marks every page that the range touches. */

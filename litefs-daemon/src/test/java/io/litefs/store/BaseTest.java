@@ -1,6 +1,7 @@
 package io.litefs.store;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.litefs.ltx.Checksum;
 import io.litefs.ltx.LtxHeader;
@@ -428,6 +429,73 @@ class BaseTest {
     if (orderly) {
       running.open();
     }
+  }
+
+  /** Commits fail since no replica has them. */
+  private static final class NoReplicas implements CommitSync {
+    @Override
+    public void before(String name) {}
+
+    @Override
+    public boolean mayFail() {
+      return true;
+    }
+
+    @Override
+    public boolean await(String name, Pos pos) {
+      return false;
+    }
+  }
+
+  /** All of a transaction but the end of its journal; returns what the database is then. */
+  private byte[] writeUnderAJournal() throws Exception {
+    Path other = home.resolve("other.db");
+    Files.copy(source, other);
+    byte[] journal;
+    try (Connection connection = StoreFixture.connect(other)) {
+      StoreFixture.execute(
+          connection,
+          "PRAGMA synchronous = OFF", // so that the journal's header counts at once
+          "BEGIN",
+          "UPDATE t SET b = zeroblob(800) WHERE id % 50 = 0");
+      journal = Files.readAllBytes(home.resolve("other.db-journal"));
+      StoreFixture.execute(connection, "COMMIT");
+    }
+    byte[] content = Files.readAllBytes(other);
+    BackingFile undo = database().acquire(FileKind.JOURNAL, true);
+    database().writeJournal(undo, StoreFixture.direct(journal, 0, journal.length), 0);
+    BackingFile file = database().acquire(FileKind.DATABASE, false);
+    database().writeDatabase(file, StoreFixture.direct(content, 0, content.length), 0);
+    file.release();
+    undo.release();
+    return content;
+  }
+
+  /**
+   * Its application has died, so that nobody rolls it back, or the lease has ended, so that no
+   * transaction could. What is in the log is what the database is after a start.
+   */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void aFailedCommitThatNoTransactionHasTakenBackIsPlayedAtTheNextStart(boolean demoted)
+      throws Exception {
+    database().bases().advance(false);
+    running.store.synchronizeCommits(new NoReplicas());
+    byte[] content = writeUnderAJournal();
+    assertThatThrownBy(database()::unlinkJournal).hasMessageContaining("too few replicas");
+    Pos logged = database().pos();
+    assertThat(logged.txid()).isEqualTo(new Txid(2));
+    if (demoted) {
+      database().endCommits();
+      database().rollBackUnfinished();
+      assertThat(database().hasStrayPages()).isTrue();
+    }
+    assertThat(database().bases().advance(false)).as("is a base").isFalse();
+
+    running.close();
+    running.open();
+    assertThat(database().pos()).isEqualTo(logged);
+    assertThat(running.export(DB)).isEqualTo(content);
   }
 
   @Test

@@ -409,6 +409,25 @@ class WalCaptureTest {
     assertThat(fixture.export("a.db")).isEqualTo(checkpointed());
   }
 
+  /** A database that is new has no base, and this one can have none before that is mended. */
+  @Test
+  void aReplicaTakesTheWalOverThoughAFailedCommitKeepsItFromHavingABase() throws Exception {
+    Replicas replicas = replicas();
+    byte[] bytes = insertedAllButTheEnd();
+    replicas.endLease = true;
+    assertFails(bytes, "lease");
+    Pos pos = database.pos();
+    database.endCommits();
+    database.bases().walIsApplied();
+    wal.release();
+    fixture.close();
+    fixture.open();
+    database = fixture.store.find("a.db");
+    wal = database.acquire(FileKind.WAL, true);
+    assertThat(database.pos()).isEqualTo(pos);
+    assertThat(fixture.export("a.db")).isEqualTo(checkpointed());
+  }
+
   @Test
   void whatReplicasAcknowledgeAfterTheEndOfTheLeaseCountsOnlyWhereItNeedNot() throws Exception {
     Replicas replicas = replicas();
