@@ -1137,6 +1137,7 @@ public final class Database {
         plain.undo(file);
       }
       if (file != null) {
+        syncPages(file); // While the journal is there, all can be done again.
         findStrayPages(file, journal.dirty());
         behindLog |= journal.isLogged() && strayPages != null;
       }

@@ -227,6 +227,7 @@ final class PlainWrites {
     } else {
       undo.restore(file.file(), state.pageSize());
       file.file().truncate(state.pageCount() * state.pageSize());
+      file.file().fdatasync(); // Before what could be written back again goes.
       file.touch();
       database.contentChangedInHandler();
     }

@@ -8,6 +8,7 @@ import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.PageChecksum;
 import io.litefs.ltx.Pos;
 import io.litefs.ltx.Txid;
+import io.litefs.posix.PosixFile;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
@@ -457,6 +458,7 @@ class BaseTest {
           connection,
           "PRAGMA synchronous = OFF", // so that the journal's header counts at once
           "BEGIN",
+          "PRAGMA user_version = 1", // page 1 now, not with the commit
           "UPDATE t SET b = zeroblob(800) WHERE id % 50 = 0");
       journal = Files.readAllBytes(home.resolve("other.db-journal"));
       StoreFixture.execute(connection, "COMMIT");
@@ -469,6 +471,21 @@ class BaseTest {
     file.release();
     undo.release();
     return content;
+  }
+
+  @Test
+  void aJournalStaysUntilWhatItBroughtBackIsOnDisk() throws Exception {
+    byte[] before = running.export(DB);
+    writeUnderAJournal();
+    BackingFile file = database().file(FileKind.DATABASE);
+    // A disk that nothing gets to, and that says so when it is synced.
+    PosixFile disk = file.swap(PosixFile.open(Path.of("/dev/null"), PosixFile.O_RDWR, 0));
+    assertThatThrownBy(database()::rollBackUnfinished).hasMessageContaining("fdatasync");
+    assertThat(running.file(DB, "journal")).exists();
+    file.swap(disk).close();
+    database().rollBackUnfinished();
+    assertThat(running.file(DB, "journal")).doesNotExist();
+    assertThat(running.export(DB)).isEqualTo(before);
   }
 
   /**
