@@ -272,6 +272,7 @@ final class ReplicaDatabase {
     boolean done = applier.apply(transaction, patience);
     if (done && transaction.header().isSnapshot()) {
       database.forgetStrayPages();
+      needsSnapshot = false; // Settling may have found them a moment ago.
     }
     if (done) {
       store.observer().applied(System.nanoTime() - start);
@@ -318,6 +319,7 @@ final class ReplicaDatabase {
       }
       received = database.log().end();
       database.access().session(null);
+      lookForStrayPages();
       return true;
     } finally {
       use.unlock();
@@ -340,13 +342,15 @@ final class ReplicaDatabase {
   }
 
   /**
-   * A transaction of this node's that was rolled back may have left other content in free pages.
+   * A transaction of this node's that was rolled back may have left other content in free pages,
+   * and one that is in the log may have been overwritten before anybody here saw it.
    */
   private void lookForStrayPages() {
     if (database.hasStrayPages() && !needsSnapshot) {
       needSnapshot();
       logger.info(
-          "{}: free pages have another content than on the primary, after a rollback here",
+          "{}: pages have another content than on the primary, after a transaction here that did"
+              + " not end well",
           database.name());
     }
   }

@@ -9,12 +9,14 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.litefs.fuse.KeeperFile;
 import io.litefs.fuse.Keepers;
 import io.litefs.fuse.LockType;
+import io.litefs.ltx.Pos;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import io.litefs.replication.ChangeSink;
 import io.litefs.sqlite.LockBytes;
 import io.litefs.sqlite.SqliteShell;
 import io.litefs.sqlite.Wal;
+import io.litefs.sqlite.WalEncoder;
 import io.litefs.sqlite.WalHeader;
 import io.litefs.sqlite.WalIndex;
 import io.litefs.sqlite.WalIndexHeader;
@@ -297,6 +299,36 @@ class ReplicaWalTest {
       assertThat(exported.get()).isEqualTo(before);
       assertThat(seen.get().offset()).isEqualTo(end.offset());
     }
+    assertThat(fixture.export(DB)).isEqualTo(primary.image);
+  }
+
+  /** Under the halt lock. The primary has it, and no connection here ever saw it. */
+  @Test
+  void aTransactionThatWasOverwrittenBeforeItWasPublishedNeedsASnapshot() throws Exception {
+    onPrimary("INSERT INTO t VALUES (2, 'two')");
+    ReplicaSink replicas = (ReplicaSink) sink;
+    HaltSession session = new AcceptingPrimary().session(DB);
+    replicas.replica(DB).handOver(session, primary.pos);
+    byte[] next = primary.image.clone();
+    next[next.length - 1] ^= 1;
+    int last = next.length / PAGE_SIZE;
+    WalPosition end = database().wal().end();
+    ByteBuffer frame = ByteBuffer.allocateDirect(Wal.frameSize(PAGE_SIZE));
+    new WalEncoder(database().wal().header(), end)
+        .frame(last, last, direct(primary.page(next, last - 1)), frame);
+    BackingFile wal = database().file(FileKind.WAL);
+    database().writeWal(wal, frame.flip(), end.offset());
+    primary.transactionTo(next);
+    assertThat(database().pos()).isEqualTo(primary.pos);
+    // Its writer was killed; the next one begins where the index says that the WAL ends.
+    database().writeWal(wal, direct(new byte[Wal.FRAME_HEADER_SIZE]), end.offset());
+    session.end("");
+    assertThat(replicas.replica(DB).settle(Duration.ofMinutes(1))).isTrue();
+    assertThat(replicas.positions()).containsEntry(DB, Pos.ZERO);
+
+    sink.ltx(DB, new ByteArrayInputStream(primary.snapshot()));
+    onPrimary("INSERT INTO t VALUES (3, 'three')");
+    assertThat(replicas.positions()).containsEntry(DB, primary.pos);
     assertThat(fixture.export(DB)).isEqualTo(primary.image);
   }
 
