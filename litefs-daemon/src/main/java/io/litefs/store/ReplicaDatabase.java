@@ -510,38 +510,52 @@ final class ReplicaDatabase {
   private synchronized void startCatchingUp() {
     if (catchingUp == null && !closed) {
       failure = null;
-      catchingUp = new Thread(this::catchUp, "litefs-apply-" + database.name());
-      catchingUp.setDaemon(true);
-      catchingUp.start();
+      Thread thread = new Thread(this::catchUp, "litefs-apply-" + database.name());
+      thread.setDaemon(true);
+      thread.start();
+      catchingUp = thread; // If there is one: it gets no further than isDone() before this.
     }
   }
 
   private void catchUp() {
+    try {
+      applyAll(new Next());
+    } finally {
+      database.waitsFor(null);
+      endCatchingUp();
+    }
+  }
+
+  /** Whatever ends the thread, an Error too, another one can be started. */
+  private synchronized void endCatchingUp() {
+    if (catchingUp == Thread.currentThread()) {
+      catchingUp = null;
+      notifyAll();
+    }
+  }
+
+  /** What an attempt to go on has led to. */
+  private enum Attempt {
+    APPLIED,
+    HELD_UP_BY_APPLICATIONS,
+    TO_BE_REPEATED,
+    GIVEN_UP
+  }
+
+  private void applyAll(Next next) {
     LockWait wait = null;
     long reported = System.nanoTime();
-    Next next = new Next();
-    try {
-      while (!isDone()) {
-        try {
-          if (!takeOverIfNeeded()) {
-            wentWell();
-            pause();
-            continue;
-          }
-          boolean applied = applyNext(next);
-          wentWell();
-          if (applied) {
-            wait = null;
-            database.waitsFor(null);
-            continue;
-          }
-        } catch (NoSuchFileException e) {
-          throw e; // The primary has it, or a snapshot.
-        } catch (ErrnoException | FileSystemException e) {
-          wentWrong(e);
-          pause();
-          continue;
-        }
+    while (!isDone()) {
+      Attempt attempt = attempt(next);
+      if (attempt == Attempt.GIVEN_UP) {
+        return;
+      }
+      if (attempt == Attempt.APPLIED) {
+        wait = null;
+        database.waitsFor(null);
+        continue;
+      }
+      if (attempt == Attempt.HELD_UP_BY_APPLICATIONS) {
         Instant since = wait == null ? Instant.now() : wait.since();
         wait = new LockWait(next.txid(), since, applier.blocker());
         database.waitsFor(wait);
@@ -554,12 +568,33 @@ final class ReplicaDatabase {
               Duration.between(since, Instant.now()).toSeconds(),
               wait.holder().map(LockHolder::toString).orElse("nobody any more"));
         }
-        pause();
       }
-    } catch (IOException | RuntimeException e) {
-      giveUp(e);
+      pause();
+    }
+  }
+
+  /**
+   * Also decides what follows from a failure, before the stream brings anything: with a snapshot
+   * all is well again.
+   */
+  private Attempt attempt(Next next) {
+    use.lock();
+    try {
+      Attempt attempt = Attempt.TO_BE_REPEATED;
+      if (takeOverIfNeeded()) {
+        attempt = applyNext(next) ? Attempt.APPLIED : Attempt.HELD_UP_BY_APPLICATIONS;
+      }
+      wentWell();
+      return attempt;
+    } catch (NoSuchFileException | RuntimeException e) {
+      return giveUp(e); // A file of the log is gone: the primary has it, or a snapshot.
+    } catch (ErrnoException | FileSystemException e) {
+      wentWrong(e);
+      return Attempt.TO_BE_REPEATED;
+    } catch (IOException e) {
+      return giveUp(e);
     } finally {
-      database.waitsFor(null);
+      use.unlock();
     }
   }
 
@@ -588,7 +623,7 @@ final class ReplicaDatabase {
     fault = null;
   }
 
-  private void giveUp(Exception e) {
+  private Attempt giveUp(Exception e) {
     logger.error(
         "{}: cannot apply the log: {}; it asks for a snapshot", database.name(), e.getMessage());
     needSnapshot();
@@ -599,6 +634,7 @@ final class ReplicaDatabase {
       toTakeOver = false;
       notifyAll();
     }
+    return Attempt.GIVEN_UP;
   }
 
   /** What is to be applied next, read once however often it is tried. */
@@ -628,21 +664,16 @@ final class ReplicaDatabase {
   }
 
   private boolean applyNext(Next next) throws IOException {
-    use.lock();
-    try {
-      if (!settle(HOLD)) {
-        return false;
-      }
-      // The stream's thread may have applied what this one was started for.
-      if (database.pos().equals(received)) {
-        return true;
-      }
-      ReceivedTransaction transaction = next.read();
-      applier.verify(transaction);
-      return apply(transaction, HOLD);
-    } finally {
-      use.unlock();
+    if (!settle(HOLD)) {
+      return false;
     }
+    // The stream's thread may have applied what this one was started for.
+    if (database.pos().equals(received)) {
+      return true;
+    }
+    ReceivedTransaction transaction = next.read();
+    applier.verify(transaction);
+    return apply(transaction, HOLD);
   }
 
   private synchronized void pause() {

@@ -104,6 +104,53 @@ class ReplicaDatabaseTest {
   }
 
   @Test
+  void anErrorWhileTheLogIsAppliedKeepsNothingFromBeingAppliedLater() throws Exception {
+    Thread stream = Thread.currentThread();
+    CompletableFuture<Thread> applying = new CompletableFuture<>();
+    kernel.stored =
+        name -> {
+          if (Thread.currentThread() != stream) {
+            applying.complete(Thread.currentThread());
+          }
+          throw new OutOfMemoryError("no page goes through");
+        };
+    byte[] ltx = threePages();
+    assertThatThrownBy(() -> receive(ltx)).isInstanceOf(OutOfMemoryError.class);
+    applying.get().join();
+    kernel.stored = name -> {};
+    receive(primary.transaction("UPDATE t SET b = 'another' WHERE id = 1"));
+    awaitApplied();
+  }
+
+  /** The log that could not be applied is no longer there when the failure is noted. */
+  @Test
+  void aSnapshotThatComesWhenTheLogCannotBeAppliedIsApplied() throws Exception {
+    byte[] ltx = threePages();
+    byte[] snapshot = primary.snapshot();
+    Thread[] receiving = new Thread[1];
+    CompletableFuture<CompletableFuture<Void>> received = new CompletableFuture<>();
+    Thread stream = Thread.currentThread();
+    kernel.stored =
+        name -> {
+          throw new IllegalStateException("no page goes through") {
+            @Override
+            public String getMessage() {
+              if (Thread.currentThread() != stream && !received.isDone()) {
+                kernel.stored = any -> {};
+                received.complete(inAThread(receiving, () -> receive(snapshot)));
+                awaitWaiting(receiving[0]);
+              }
+              return super.getMessage();
+            }
+          };
+        };
+    assertThatThrownBy(() -> receive(ltx)).isInstanceOf(IllegalStateException.class);
+    received.get().get();
+    awaitApplied();
+    assertThat(sink.positions()).containsEntry(DB, primary.pos);
+  }
+
+  @Test
   void whatCouldNotBeAcknowledgedIsApplied() throws Exception {
     sink.acknowledgeTo(
         new Acknowledger() {
