@@ -696,14 +696,14 @@ final class ReplicaDatabase {
     return false;
   }
 
-  private Path nextFile() throws StoreException {
-    Path file = database.log().fileFrom(database.pos().txid().value() + 1);
-    if (file == null) {
+  private Path nextFile() throws IOException {
+    Pos pos = database.pos();
+    Path file = database.log().fileFrom(pos.txid().value() + 1);
+    if (file == null || !LogTail.entry(file).header().preApply().equals(pos.checksum())) {
       file = database.log().fileFrom(1); // a snapshot, which replaced what was before it
     }
     if (file == null) {
-      throw new StoreException(
-          "transaction " + database.pos().txid().next() + " is not in the log");
+      throw new StoreException("transaction " + pos.txid().next() + " is not in the log");
     }
     return file;
   }

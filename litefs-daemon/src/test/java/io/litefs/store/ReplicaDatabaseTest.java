@@ -150,6 +150,22 @@ class ReplicaDatabaseTest {
     assertThat(sink.positions()).containsEntry(DB, primary.pos);
   }
 
+  /** Of another primary, which is behind this node. */
+  @Test
+  void aSnapshotThatGoesBackIsAppliedBeforeWhatFollowsIt() throws Exception {
+    receive(threePages());
+    primary = new ModelPrimary(dir.resolve("other"), PAGE_SIZE);
+    byte[] snapshot =
+        primary.transaction("PRAGMA page_size = " + PAGE_SIZE, "CREATE TABLE other(x)");
+    StoreFixture.Kernel.reopen(database(), PosixFile.O_RDONLY);
+    assertThatThrownBy(() -> receive(snapshot)).isInstanceOf(ErrnoException.class);
+    receive(primary.transaction("INSERT INTO other VALUES (2)"));
+    receive(primary.transaction("INSERT INTO other VALUES (3)"));
+    StoreFixture.Kernel.reopen(database(), PosixFile.O_RDWR);
+    awaitApplied();
+    assertThat(sink.positions()).containsEntry(DB, primary.pos);
+  }
+
   @Test
   void whatCouldNotBeAcknowledgedIsApplied() throws Exception {
     sink.acknowledgeTo(
