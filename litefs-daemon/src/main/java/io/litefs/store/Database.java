@@ -1102,6 +1102,22 @@ public final class Database {
     }
   }
 
+  /**
+   * Before the WAL is the daemon's: what the log has and readers here do not see becomes another
+   * transaction, if this node may make one. Whoever writes next may be another node, on top of what
+   * the log says. The caller keeps writers out.
+   */
+  void restoreUnseen() throws IOException {
+    lock.lock();
+    try {
+      if (wal.hasUnseen() && wal.isActive() && store.mayCommit()) {
+        wal.recordAsSeen(files.get(FileKind.WAL), files.get(FileKind.DATABASE), wal.unseen());
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Gives the space free that is kept for what must be written. */
   void releaseReserve() {
     store.reserve().release();
@@ -1200,7 +1216,7 @@ public final class Database {
 
   /**
    * On a node that is primary now: what they hold becomes a transaction, as after any rollback, or
-   * part of one that has begun already.
+   * part of one that has begun already. It does not wait for replicas: none follows yet.
    */
   void recordStrayPages() throws IOException {
     lock.lock();
@@ -1214,7 +1230,12 @@ public final class Database {
         } else if (wal.isActive()) {
           wal.recordAsSeen(files.get(FileKind.WAL), file, strayPages);
         } else {
-          recordFromFile(file, parseHeader(file), strayPages);
+          access.takingBack(true);
+          try {
+            recordFromFile(file, parseHeader(file), strayPages);
+          } finally {
+            access.takingBack(false);
+          }
         }
       }
       forgetStrayPages();

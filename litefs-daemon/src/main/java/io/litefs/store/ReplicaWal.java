@@ -96,6 +96,7 @@ final class ReplicaWal {
    * @return null if readers of a WAL that was not captured do not leave
    */
   static ReplicaWal takeOver(Database database, DatabaseLocks locks) throws IOException {
+    database.restoreUnseen();
     ReplicaWal taken = new ReplicaWal(database, locks);
     boolean done = false;
     boolean isNew = database.file(FileKind.WAL) == null;

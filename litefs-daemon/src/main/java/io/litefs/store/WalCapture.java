@@ -383,7 +383,6 @@ final class WalCapture {
    */
   private void takeBack(BackingFile wal, DatabaseState before) throws IOException {
     boolean done = false;
-    database.access().takingBack(true);
     try {
       try {
         restore(wal, before.pageCount(), frames);
@@ -396,7 +395,6 @@ final class WalCapture {
       }
       done = true;
     } finally {
-      database.access().takingBack(false);
       if (!done) {
         for (long pgno = frames.next(1); pgno != 0; pgno = frames.next(pgno + 1)) {
           unseen.put(pgno, 1);
@@ -409,22 +407,30 @@ final class WalCapture {
     }
   }
 
-  /** Records what the committed part of the WAL and the database have of these pages. */
+  /**
+   * Records what the committed part of the WAL and the database have of these pages, without
+   * waiting for replicas.
+   */
   private void restore(BackingFile wal, long pageCount, PageTable pages) throws IOException {
     OlderPages older = new OlderPages(wal, header.pageSize());
-    TransactionRecorder.Recorded back =
-        database
-            .recorder()
-            .record(
-                database.state(),
-                header.pageSize(),
-                pageCount,
-                pages,
-                older::page,
-                TransactionRecorder.WalRange.NONE);
-    if (back != null) {
-      back.append();
-      database.accept(back, true);
+    database.access().takingBack(true);
+    try {
+      TransactionRecorder.Recorded back =
+          database
+              .recorder()
+              .record(
+                  database.state(),
+                  header.pageSize(),
+                  pageCount,
+                  pages,
+                  older::page,
+                  TransactionRecorder.WalRange.NONE);
+      if (back != null) {
+        back.append();
+        database.accept(back, true);
+      }
+    } finally {
+      database.access().takingBack(false);
     }
   }
 
@@ -433,6 +439,7 @@ final class WalCapture {
    * otherwise. Only while there is a header.
    */
   void recordAsSeen(BackingFile wal, BackingFile file, PageTable pages) throws IOException {
+    reader.begin(wal, ByteBuffer.allocate(0), committedEnd);
     ByteBuffer first = new OlderPages(wal, header.pageSize()).page(1);
     try {
       restore(wal, DatabaseHeader.parse(first).pageCount(file.size()), pages);

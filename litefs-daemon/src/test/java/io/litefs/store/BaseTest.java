@@ -8,6 +8,8 @@ import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.PageChecksum;
 import io.litefs.ltx.Pos;
 import io.litefs.ltx.Txid;
+import io.litefs.posix.Errno;
+import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -434,8 +436,14 @@ class BaseTest {
 
   /** Commits fail since no replica has them. */
   private static final class NoReplicas implements CommitSync {
+    boolean inSync = true;
+
     @Override
-    public void before(String name) {}
+    public void before(String name) throws ErrnoException {
+      if (!inSync) {
+        throw new ErrnoException(Errno.EIO, "too few replicas are in sync");
+      }
+    }
 
     @Override
     public boolean mayFail() {
@@ -513,6 +521,23 @@ class BaseTest {
     running.open();
     assertThat(database().pos()).isEqualTo(logged);
     assertThat(running.export(DB)).isEqualTo(content);
+  }
+
+  @Test
+  void aFailedCommitThatWasRolledBackIsTakenBackByTheNextTermBeforeAnyReplicaFollows()
+      throws Exception {
+    byte[] before = running.export(DB);
+    NoReplicas replicas = new NoReplicas();
+    running.store.synchronizeCommits(replicas);
+    writeUnderAJournal();
+    assertThatThrownBy(database()::unlinkJournal).hasMessageContaining("too few replicas");
+    database().endCommits();
+    database().rollBackUnfinished();
+    replicas.inSync = false;
+    database().recordStrayPages();
+    assertThat(database().pos().txid()).isEqualTo(new Txid(3));
+    assertThat(running.export(DB)).isEqualTo(before);
+    assertThat(database().differsFromLog()).isFalse();
   }
 
   @Test

@@ -302,13 +302,8 @@ class ReplicaWalTest {
     assertThat(fixture.export(DB)).isEqualTo(primary.image);
   }
 
-  /** Under the halt lock. The primary has it, and no connection here ever saw it. */
-  @Test
-  void aTransactionThatWasOverwrittenBeforeItWasPublishedNeedsASnapshot() throws Exception {
-    onPrimary("INSERT INTO t VALUES (2, 'two')");
-    ReplicaSink replicas = (ReplicaSink) sink;
-    HaltSession session = new AcceptingPrimary().session(DB);
-    replicas.replica(DB).handOver(session, primary.pos);
+  /** As if its writer was killed and the next one began where the index says that the WAL ends. */
+  private void commitAndOverwrite() throws Exception {
     byte[] next = primary.image.clone();
     next[next.length - 1] ^= 1;
     int last = next.length / PAGE_SIZE;
@@ -320,8 +315,34 @@ class ReplicaWalTest {
     database().writeWal(wal, frame.flip(), end.offset());
     primary.transactionTo(next);
     assertThat(database().pos()).isEqualTo(primary.pos);
-    // Its writer was killed; the next one begins where the index says that the WAL ends.
     database().writeWal(wal, direct(new byte[Wal.FRAME_HEADER_SIZE]), end.offset());
+  }
+
+  /** Another node may write on top of what the log says, and this one goes on from there. */
+  @Test
+  void aTransactionThatNobodySawIsTakenBackBeforeWritersAreKeptOut() throws Exception {
+    onPrimary("INSERT INTO t VALUES (2, 'two')");
+    ((ReplicaSink) sink).close();
+    fixture.store.becomePrimary();
+    byte[] seen = primary.image;
+    commitAndOverwrite();
+    fixture.store.holdWriters(Duration.ofMinutes(1));
+    assertThat(database().pos().txid()).isEqualTo(primary.pos.txid().next());
+    assertThat(fixture.export(DB)).isEqualTo(seen);
+    fixture.store.releaseWriters();
+    assertThat(database().differsFromLog()).isFalse();
+    assertThat(database().checksumOfPages(database().pageCount()))
+        .isEqualTo(database().pos().checksum().value());
+  }
+
+  /** Under the halt lock. The primary has it, and no connection here ever saw it. */
+  @Test
+  void aTransactionThatWasOverwrittenBeforeItWasPublishedNeedsASnapshot() throws Exception {
+    onPrimary("INSERT INTO t VALUES (2, 'two')");
+    ReplicaSink replicas = (ReplicaSink) sink;
+    HaltSession session = new AcceptingPrimary().session(DB);
+    replicas.replica(DB).handOver(session, primary.pos);
+    commitAndOverwrite();
     session.end("");
     assertThat(replicas.replica(DB).settle(Duration.ofMinutes(1))).isTrue();
     assertThat(replicas.positions()).containsEntry(DB, Pos.ZERO);

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.litefs.ltx.Pos;
+import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import io.litefs.sqlite.Wal;
@@ -293,10 +294,15 @@ class WalCaptureTest {
     boolean acknowledge;
     boolean endLease;
     boolean mayFail = true;
+    boolean inSync = true;
     volatile boolean held = true;
 
     @Override
-    public void before(String name) {}
+    public void before(String name) throws ErrnoException {
+      if (!inSync) {
+        throw new ErrnoException(Errno.EIO, "too few replicas are in sync");
+      }
+    }
 
     @Override
     public boolean await(String name, Pos pos) {
@@ -358,6 +364,7 @@ class WalCaptureTest {
     assertThat(database.hasStrayPages()).as("whether it needs a snapshot").isTrue();
 
     replicas.held = true;
+    replicas.inSync = false; // None follows yet.
     database.recordStrayPages();
     assertThat(database.pos().txid().value()).isEqualTo(3);
     assertThat(fixture.export("a.db")).isEqualTo(before);
