@@ -973,7 +973,9 @@ public final class Database {
     store.requireWritable(name);
     access.requireNotHalted();
     source.access.requireNotHalted();
-    if (source.file(FileKind.WAL) != null && source.wal.isActive() || source.journal.isActive()) {
+    boolean hasWal =
+        source.file(FileKind.WAL) != null && (source.wal.isActive() || source.isWalApplied());
+    if (hasWal || source.journal.isActive()) {
       throw new ErrnoException(
           Errno.EBUSY,
           "rename of " + source.name + ": it has a WAL or a journal; close its connections first");

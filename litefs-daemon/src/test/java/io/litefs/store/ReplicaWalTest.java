@@ -335,6 +335,20 @@ class ReplicaWalTest {
         .isEqualTo(database().pos().checksum().value());
   }
 
+  /** What the WAL has would not go along. */
+  @Test
+  void aWalDatabaseIsNotRenamedWhileItsWritersAreKeptOut() throws Exception {
+    onPrimary("INSERT INTO t VALUES (2, 'two')");
+    ((ReplicaSink) sink).close();
+    fixture.store.becomePrimary();
+    fixture.store.holdWriters(Duration.ofMinutes(1));
+    assertThatThrownBy(() -> fixture.store.rename(DB, "other.db"))
+        .isInstanceOf(ErrnoException.class)
+        .hasMessageContaining("it has a WAL");
+    fixture.store.releaseWriters();
+    assertThat(fixture.export(DB)).isEqualTo(primary.image);
+  }
+
   /** Under the halt lock. The primary has it, and no connection here ever saw it. */
   @Test
   void aTransactionThatWasOverwrittenBeforeItWasPublishedNeedsASnapshot() throws Exception {
