@@ -232,7 +232,10 @@ final class Exchange implements UpstreamPool.Waiter {
     String length = chunked ? null : headers.get(HttpHeaderNames.CONTENT_LENGTH);
     boolean bodiless = request.isHead() || status == 204 || status == 304;
     answerFraming = bodiless ? Framing.NONE : framing(length);
-    upstreamStays = HttpUtil.isKeepAlive(response) && (bodiless || chunked || length != null);
+    // A body that comes after such a head would be taken for the beginning of the next answer.
+    boolean contradictory = status == 204 && length != null && !length.equals("0");
+    upstreamStays =
+        HttpUtil.isKeepAlive(response) && !contradictory && (bodiless || chunked || length != null);
     closeClient =
         !request.keepAlive()
             || answerFraming == Framing.CLOSE

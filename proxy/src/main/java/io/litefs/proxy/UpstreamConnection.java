@@ -67,11 +67,15 @@ final class UpstreamConnection extends ChannelInboundHandlerAdapter {
 
   /**
    * The exchange is over and the connection in order: it goes back to the pool, after the read that
-   * brought the end of the answer. What else came with it must not become the answer to the next
-   * request.
+   * brought the end of the answer. What else came, with it or since, must not become the answer to
+   * the next request, or a part of it: the connection is closed.
    */
   void release() {
     exchange = null;
+    if (!decoder.rest()) {
+      channel.close();
+      return;
+    }
     used = true;
     leaving = true;
     idleSinceNanos = System.nanoTime();

@@ -329,6 +329,66 @@ class ConnectionTest {
   }
 
   @ParameterizedTest
+  @ValueSource(strings = {"{\"a\":1}", "HTTP/1.1 200 OK\r\nX-Smuggled: 1\r\n", "\r\n"})
+  void aBodyThatMustNotBeThereIsNoPartOfTheNextAnswer(String body) throws Exception {
+    start(
+        TestApp.with(
+            (request, connection) -> {
+              boolean head = request.startLine().startsWith("HEAD ");
+              connection.send(
+                  head
+                      ? "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n" + body
+                      : TestApp.ok(request.target()));
+              return true;
+            }));
+    try (RawClient client = proxy.client()) {
+      client.send(RawClient.request("HEAD", "/"));
+      assertThat(client.readHead().status()).isEqualTo(200);
+      HttpText next = client.post("/next", "x");
+      assertThat(next.status()).isEqualTo(200);
+      assertThat(next.body()).isEqualTo("/next");
+      assertThat(next.field("X-Smuggled")).isNull();
+    }
+    assertThat(app.connections()).isEqualTo(2);
+  }
+
+  /** Well before a connection is closed for being idle. */
+  @Test
+  void aBodyThatMustNotBeThereEndsTheConnectionIfItComesLater() throws Exception {
+    CountDownLatch answered = new CountDownLatch(1);
+    CountDownLatch closed = new CountDownLatch(1);
+    start(
+        TestApp.with(
+            (request, connection) -> {
+              connection.send("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n");
+              await(answered);
+              connection.send("{\"a\":1}");
+              if (connection.in().read() < 0) {
+                closed.countDown();
+              }
+              return false;
+            }));
+    try (RawClient client = proxy.client()) {
+      client.send(RawClient.request("HEAD", "/"));
+      assertThat(client.readHead().status()).isEqualTo(200);
+      answered.countDown();
+      assertThat(closed.await(10, TimeUnit.SECONDS)).isTrue();
+    }
+  }
+
+  @Test
+  void aBodyThatIsAnnouncedAndMustNotBeThereIsNotWaitedFor() throws Exception {
+    start(answering("HTTP/1.1 204 No Content\r\nContent-Length: 7\r\n\r\n"));
+    try (RawClient client = proxy.client()) {
+      for (int i = 0; i < 2; i++) {
+        client.send(RawClient.request("GET", "/"));
+        assertThat(client.readHead().status()).isEqualTo(204);
+      }
+    }
+    assertThat(app.connections()).isEqualTo(2);
+  }
+
+  @ParameterizedTest
   @ValueSource(
       strings = {
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
