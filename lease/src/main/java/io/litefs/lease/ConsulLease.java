@@ -45,13 +45,22 @@ final class ConsulLease implements Lease {
 
   /**
    * @param sentNanos when the request was sent that made or renewed the session
+   * @param index version of the key, negative if it is not known
+   * @param renewal what the key's value counts on from
    */
-  ConsulLease(ConsulApi api, ConsulOptions options, String session, long sentNanos, long index) {
+  ConsulLease(
+      ConsulApi api,
+      ConsulOptions options,
+      String session,
+      long sentNanos,
+      long index,
+      long renewal) {
     this.api = api;
     this.options = options;
     this.key = options.fullKey();
     this.session = session;
     this.index = index;
+    this.renewal = renewal;
     this.deadlineNanos = sentNanos + options.ttl().toNanos();
     renewer.setDaemon(true);
     watcher.setDaemon(true);

@@ -72,7 +72,7 @@ public final class ConsulLeaser implements Leaser {
       if (!acquired) {
         return Optional.empty();
       }
-      Lease lease = new ConsulLease(api, options, session, start, index(session));
+      Lease lease = new ConsulLease(api, options, session, start, index(session), 0);
       done = true;
       held.ifPresent(
           e -> log.info("took the lease from a holder that has let it end: {}", e.value()));
@@ -109,11 +109,14 @@ public final class ConsulLeaser implements Leaser {
   @Override
   public Lease takeOver(String leaseId) throws IOException {
     long start = System.nanoTime();
-    if (!api.renewSession(leaseId) || !api.acquire(key, value(0).toJson(), leaseId)) {
+    // Consul leaves a key as it is that is to be written as it is. Then its version would not tell
+    // that the lease lives, and another node could take it away.
+    long renewal = System.currentTimeMillis();
+    if (!api.renewSession(leaseId) || !api.acquire(key, value(renewal).toJson(), leaseId)) {
       throw new LeaseException("the lease that was handed over has ended");
     }
     // Writers wait: the key's version is left to the first renewal to find out.
-    return new ConsulLease(api, options, leaseId, start, UNKNOWN_INDEX);
+    return new ConsulLease(api, options, leaseId, start, UNKNOWN_INDEX, renewal);
   }
 
   // ------------------------------------------------------------ who holds it

@@ -288,6 +288,22 @@ class ConsulLeaserTest {
     assertThatExceptionOfType(LeaseException.class).isThrownBy(taken::handOff);
   }
 
+  /** Others count a holder's time from the last version of the key that they have seen. */
+  @Test
+  void aLeaseThatIsTakenBackIsOfAnotherVersion() throws Exception {
+    ConsulLeaser one = node("one");
+    String id = one.acquire().orElseThrow().handOff();
+    String before = version();
+    try (Lease again = one.takeOver(id)) {
+      assertThat(again.isHeld()).isTrue();
+      assertThat(version()).isNotEqualTo(before);
+    }
+  }
+
+  private String version() {
+    return consul.call("GET", "/v1/kv/" + key, "").replaceAll(".*\"ModifyIndex\":(\\d+).*", "$1");
+  }
+
   @Test
   void survivesARestartOfConsulThatIsShorterThanItsTimeToLive() throws Exception {
     ConsulLeaser patient =
