@@ -112,11 +112,22 @@ public final class ConsulLeaser implements Leaser {
     // Consul leaves a key as it is that is to be written as it is. Then its version would not tell
     // that the lease lives, and another node could take it away.
     long renewal = System.currentTimeMillis();
-    if (!api.renewSession(leaseId) || !api.acquire(key, value(renewal).toJson(), leaseId)) {
-      throw new LeaseException("the lease that was handed over has ended");
+    boolean answered = false;
+    try {
+      boolean ours =
+          api.renewSession(leaseId) && api.acquire(key, value(renewal).toJson(), leaseId);
+      answered = true;
+      if (!ours) {
+        throw new LeaseException("the lease that was handed over has ended");
+      }
+      // Writers wait: the key's version is left to the first renewal to find out.
+      return new ConsulLease(api, options, leaseId, start, UNKNOWN_INDEX, renewal);
+    } finally {
+      if (!answered) {
+        // As in acquire(): the key may name this node, which does not hold it.
+        destroy(leaseId);
+      }
     }
-    // Writers wait: the key's version is left to the first renewal to find out.
-    return new ConsulLease(api, options, leaseId, start, UNKNOWN_INDEX, renewal);
   }
 
   // ------------------------------------------------------------ who holds it

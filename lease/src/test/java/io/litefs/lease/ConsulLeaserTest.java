@@ -300,6 +300,32 @@ class ConsulLeaserTest {
     }
   }
 
+  /** Nobody else could have it until it ends. */
+  @Test
+  void aLeaseThatMayHaveBeenTakenOverOrNotIsGivenUp() throws Exception {
+    String id = node("one").acquire().orElseThrow().handOff();
+    HttpServer between =
+        consulSeenThrough(
+            request -> {
+              boolean acquires =
+                  String.valueOf(request.getRequestURI().getQuery()).contains("acquire=");
+              if (acquires) { // The answer is lost.
+                consul.call("PUT", request.getRequestURI().toString(), "taken over");
+              }
+              return !acquires;
+            });
+    try {
+      URI url = URI.create("http://127.0.0.1:" + between.getAddress().getPort());
+      ConsulLeaser two = node("two", url, "");
+      assertThatExceptionOfType(IOException.class)
+          .isThrownBy(() -> two.takeOver(id))
+          .isNotInstanceOf(LeaseException.class);
+      assertThat(consul.value(key)).isEmpty();
+    } finally {
+      between.stop(0);
+    }
+  }
+
   private String version() {
     return consul.call("GET", "/v1/kv/" + key, "").replaceAll(".*\"ModifyIndex\":(\\d+).*", "$1");
   }
