@@ -8,6 +8,10 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.UUID;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -114,19 +118,43 @@ public final class ConsulLeaser implements Leaser {
     long renewal = System.currentTimeMillis();
     boolean answered = false;
     try {
-      boolean ours =
-          api.renewSession(leaseId) && api.acquire(key, value(renewal).toJson(), leaseId);
+      // At the same time, because writers wait.
+      Future<Boolean> renewed = begin(() -> api.renewSession(leaseId));
+      Future<Boolean> acquired = begin(() -> api.acquire(key, value(renewal).toJson(), leaseId));
+      boolean ours = answer(renewed) && answer(acquired);
       answered = true;
       if (!ours) {
         throw new LeaseException("the lease that was handed over has ended");
       }
-      // Writers wait: the key's version is left to the first renewal to find out.
+      // For the same reason the key's version is left to the first renewal to find out.
       return new ConsulLease(api, options, leaseId, start, UNKNOWN_INDEX, renewal);
     } finally {
       if (!answered) {
         // As in acquire(): the key may name this node, which does not hold it.
         destroy(leaseId);
       }
+    }
+  }
+
+  private static Future<Boolean> begin(Callable<Boolean> call) {
+    FutureTask<Boolean> task = new FutureTask<>(call);
+    Thread thread = new Thread(task, "litefs-lease-takeover");
+    thread.setDaemon(true);
+    thread.start();
+    return task;
+  }
+
+  private static boolean answer(Future<Boolean> call) throws IOException {
+    try {
+      return call.get();
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof IOException failure) {
+        throw failure;
+      }
+      throw new IllegalStateException(e.getCause());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
     }
   }
 
