@@ -30,6 +30,7 @@ final class HaltLock {
   private static final Duration SLICE = Duration.ofMillis(200);
 
   private static final String REFUSED = "not committed";
+  private static final String UNCERTAIN = "the transaction may stay or not";
 
   private final Store store;
   private final Database database;
@@ -190,6 +191,7 @@ final class HaltLock {
       try {
         if (isInLog(transaction)) {
           database.log().sync();
+          requireLease(UNCERTAIN);
           return;
         }
         requireHolder(id);
@@ -202,7 +204,7 @@ final class HaltLock {
     }
   }
 
-  /** Its sender did not get our answer and sends it again. */
+  /** Its sender did not get our answer and sends it again; whoever holds the lock now. */
   private boolean isInLog(ReceivedTransaction transaction) throws IOException {
     if (transaction.pos().equals(database.pos())) {
       return true;
@@ -265,7 +267,7 @@ final class HaltLock {
     database.log().sync();
     // Another node may have been asked how far it is before the transaction was there, or lead with
     // it: nobody can say now.
-    requireLease("the transaction may stay or not");
+    requireLease(UNCERTAIN);
   }
 
   /** What waits for applications with the locks of a database. */

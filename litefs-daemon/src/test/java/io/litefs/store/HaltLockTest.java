@@ -144,4 +144,21 @@ class HaltLockTest {
     assertEnded(this::apply);
     assertThat(primary.store.find(DB).pos().txid()).isEqualTo(before.txid().next());
   }
+
+  @Test
+  void aTransactionThatComesAgainIsAcknowledgedAgainWithoutTheLock() throws Exception {
+    acquire();
+    apply();
+    primary.store.haltLocks().release(DB, HOLDER);
+    apply();
+    assertThat(primary.store.find(DB).pos().txid()).isEqualTo(before.txid().next());
+  }
+
+  @Test
+  void aTransactionThatComesAgainAfterTheEndIsNotAcknowledged() throws Exception {
+    acquire();
+    apply();
+    answers = 0;
+    assertEnded(this::apply);
+  }
 }
