@@ -57,14 +57,21 @@ final class HttpForwarder implements WriteForwarder {
             .POST(HttpRequest.BodyPublishers.noBody())
             .build();
     HttpResponse<String> response = send(request);
-    if (response.statusCode() != 200) {
-      throw new HaltRefusedException(
-          response.statusCode() == 404
-              ? HaltRefusedException.Reason.NO_DATABASE
-              : HaltRefusedException.Reason.BUSY,
-          line(response));
+    switch (response.statusCode()) {
+      case 200 -> {
+        return pos(response.body());
+      }
+      case 404 -> throw refused(HaltRefusedException.Reason.NO_DATABASE, response);
+      case 409 -> throw refused(HaltRefusedException.Reason.BUSY, response);
+      case 503 -> throw refused(HaltRefusedException.Reason.NOT_PRIMARY, response);
+      // Not BUSY, which is waited for without end.
+      default -> throw new IOException(line(response));
     }
-    return pos(response.body());
+  }
+
+  private static HaltRefusedException refused(
+      HaltRefusedException.Reason reason, HttpResponse<String> response) {
+    return new HaltRefusedException(reason, line(response));
   }
 
   @Override
