@@ -20,8 +20,11 @@ final class HttpPeers implements Peers {
   /** A node that does not answer within this is not there. */
   private static final Duration STANDING_LIMIT = Duration.ofSeconds(1);
 
-  /** A handoff waits for a writer, and for the replica to have received everything. */
-  private static final Duration HANDOFF_LIMIT = Duration.ofSeconds(10);
+  /**
+   * Longer than a handoff may take, which waits for requests to the application, writers, a renewal
+   * of the lease, commits, and the replica to have received everything: 11 s in all.
+   */
+  private static final Duration HANDOFF_LIMIT = Duration.ofSeconds(20);
 
   private static final int MAX_STANDING_BYTES = 16 << 20;
 
