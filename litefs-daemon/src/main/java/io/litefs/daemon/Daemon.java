@@ -63,6 +63,7 @@ final class Daemon {
         throw e;
       }
       log.error("{}; staying up because exit-on-error is false", e.getMessage());
+      node.answerNevertheless();
       return;
     }
     if (!commands.isEmpty() && !end.isDone()) {

@@ -80,6 +80,9 @@ final class Node implements Closeable {
 
   private Cluster cluster;
 
+  /** Null until its port is bound. */
+  private ApiServer api;
+
   /** Null until it is mounted; read by the API's threads. */
   private volatile Mount mount;
 
@@ -145,7 +148,7 @@ final class Node implements Closeable {
     StatusPart status = new StatusPart(config, store, cluster, streams, this::locks, recent);
 
     // A port that is taken is noticed before anything is mounted; requests may need the mount.
-    ApiServer api = bindApi(store, events, streams, metrics, status);
+    api = bindApi(store, events, streams, metrics, status);
     started.push(new Part("API", api));
     started.push(new Part("events", events));
     started.push(new Part("streams", streams));
@@ -166,18 +169,29 @@ final class Node implements Closeable {
         config.fuse().dir(),
         config.data().dir(),
         api.port());
-    api.answer();
     if (config.proxy().enabled()) {
       // Before the lease: as soon as this node is known to be primary, others forward writes to it.
       proxy = ProxyPart.start(config, store, cluster, System.getenv());
       started.push(new Part("proxy", proxy));
     }
+    // After the proxy: a replica asks a primary only once where that is.
+    api.answer();
     cluster.start();
     started.push(new Part("role", cluster));
     // Before the role ends: what is held is given back to the primary that this node still knows.
     started.push(new Part("lock files", lockMount));
     status.start();
     measurements.start();
+  }
+
+  /**
+   * Lets the API answer although {@link #start} has failed, if it got as far as the API, so that
+   * one can see what this node is. It takes no other role than it has.
+   */
+  void answerNevertheless() {
+    if (api != null) {
+      api.answer();
+    }
   }
 
   /**
@@ -278,14 +292,15 @@ final class Node implements Closeable {
     routes.put("POST /stream", streams);
     routes.put("GET /info", new InfoHandler(() -> view(store)));
     routes.put("GET /events", new EventsHandler(events));
-    routes.put("POST /import", new ImportHandler(store::isPrimary, store::importDatabase));
+    routes.put(
+        "POST /import", ifMounted(new ImportHandler(store::isPrimary, store::importDatabase)));
     routes.put("GET /export", new ExportHandler(name -> StoreExport.of(store, name)));
     HaltHandler halt = new HaltHandler(store.haltLocks());
-    routes.put("POST /halt", halt::acquire);
+    routes.put("POST /halt", ifMounted(halt::acquire));
     routes.put("DELETE /halt", halt::release);
-    routes.put("POST /tx", new TransactionHandler(store.haltLocks()));
+    routes.put("POST /tx", ifMounted(new TransactionHandler(store.haltLocks())));
     HoldHandler hold = new HoldHandler(store::isPrimary, store.forwardedWrites());
-    routes.put("POST /litefs/hold", hold::hold);
+    routes.put("POST /litefs/hold", ifMounted(hold::hold));
     routes.put("DELETE /litefs/hold", hold::release);
     routes.put("GET /litefs/wait", new WaitHandler(new NodePositions(store, streams)));
     routes.put("GET /metrics", new MetricsHandler(metrics::collect));
@@ -312,6 +327,17 @@ final class Node implements Closeable {
       throw new CommandException(e.getMessage(), e);
     }
     return server;
+  }
+
+  /** Without the mount, locks would be taken in the directory that it is to hide. */
+  private Exchange.Handler ifMounted(Exchange.Handler handler) {
+    return exchange -> {
+      if (mount == null) {
+        exchange.respondText(503, config.fuse().dir() + " is not mounted; the log says why");
+      } else {
+        handler.handle(exchange);
+      }
+    };
   }
 
   private Map<String, String> headers(Store store) {

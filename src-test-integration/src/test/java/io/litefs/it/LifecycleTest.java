@@ -8,10 +8,14 @@ import io.litefs.it.sqlite.Session;
 import io.litefs.it.sqlite.SqliteError;
 import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -31,19 +35,21 @@ class LifecycleTest {
       "mount -t tmpfs none /dev && mknod /dev/null c 1 3 && mknod /dev/zero c 1 5 && mknod /dev/random c 1 8 && mknod /dev/urandom c 1 9"
           + " && ln -s /proc/self/fd /dev/fd && exec \"$0\" \"$@\"";
 
-  private static final List<String> SLOW_SYNC =
-      List.of(
-          "strace",
-          "-D",
-          "-f",
-          "--seccomp-bpf",
-          "-qq",
-          "-o",
-          "/dev/null",
-          "-e",
-          "trace=fsync,fdatasync",
-          "-e",
-          "inject=fsync,fdatasync:delay_enter=200000");
+  /** Delays each of these system calls of a node. */
+  private static List<String> slowly(String calls, Duration delay) {
+    return List.of(
+        "strace",
+        "-D",
+        "-f",
+        "--seccomp-bpf",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=" + calls,
+        "-e",
+        "inject=" + calls + ":delay_enter=" + TimeUnit.NANOSECONDS.toMicros(delay.toNanos()));
+  }
 
   private static void assertRefused(Commands.Result result, String... words) {
     assertThat(result.exitCode()).as(result.output()).isNotZero();
@@ -64,13 +70,32 @@ class LifecycleTest {
   @Test
   void aDatabaseCanBeMadeAsSoonAsTheMountIsThere() {
     NodeConfig config = NodeConfig.primary();
-    config.around = SLOW_SYNC;
+    config.around = slowly("fsync,fdatasync", Duration.ofMillis(200));
     try (Node node = Node.create("first-write", config).launch()) {
       Await.until(
           Await.LONG,
           () -> "the mount is there; the log:\n" + node.log(),
           () -> Mounts.isMounted(node.mount()));
       assertWorks(node, "a.db");
+    }
+  }
+
+  /** A replica asks only once. */
+  @Test
+  void aPrimaryThatStartsSaysWhereItsProxyIsFromItsFirstAnswerOn() {
+    NodeConfig config =
+        NodeConfig.primary()
+            .set("proxy", "addr", "\"127.0.0.1:" + Node.freePort() + '"')
+            .set("proxy", "target", "\"127.0.0.1:" + Node.freePort() + '"')
+            .set("proxy", "db", "a.db");
+    config.around = slowly("bind", Duration.ofSeconds(1));
+    try (Node node = Node.create("first-answer", config).launch()) {
+      List<HttpResponse<String>> answers = new ArrayList<>();
+      Await.until(
+          Await.LONG,
+          () -> "it answers; the log:\n" + node.log(),
+          () -> answers.add(node.http().get("/info")));
+      assertThat(answers.get(0).headers().firstValue("Litefs-Proxy-Url")).isPresent();
     }
   }
 
@@ -284,6 +309,37 @@ class LifecycleTest {
         assertRefused(new Commands.Result(1, node.log()), node.mount().toString());
       }
       assertThat(node.mount().resolve("precious")).hasContent("data");
+    }
+  }
+
+  @Test
+  void aNodeThatStaysUpWithoutItsMountAnswersAndLeavesTheDirectoryAlone(@TempDir Path dir)
+      throws Exception {
+    NodeConfig config = NodeConfig.primary().set("exit-on-error", "false");
+    try (Node node = Node.started("not-mounted", config)) {
+      try (Session session = Driver.SHELL.open(node.db("a.db"))) {
+        session.runAll("PRAGMA journal_mode = WAL", Sql.CREATE, Sql.insert(10, 100));
+      }
+      Path copy = dir.resolve("a.db");
+      node.http().download("/export?name=a.db", copy);
+      node.stop();
+      Path inTheWay = Files.writeString(node.mount().resolve("precious"), "data");
+      node.launch();
+      Await.until(
+          Await.LONG,
+          () -> "it stays up:\n" + node.log(),
+          () -> node.log().contains("staying up"),
+          () -> !node.isRunning());
+      assertThat(node.http().get("/litefs/status").statusCode()).isEqualTo(200);
+      assertThat(node.info().path("path").asText()).isEqualTo(node.mount().toString());
+      var refused = node.http().post("/import?name=a.db", copy);
+      assertThat(refused.statusCode()).isEqualTo(503);
+      assertThat(refused.body()).contains(node.mount().toString(), "not mounted");
+      assertThat(node.http().call("POST", "/halt?name=a.db&id=1").statusCode()).isEqualTo(503);
+      try (Stream<Path> files = Files.list(node.mount())) {
+        assertThat(files).containsExactly(inTheWay);
+      }
+      node.stop();
     }
   }
 
