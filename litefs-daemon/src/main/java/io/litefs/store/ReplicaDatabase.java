@@ -369,7 +369,9 @@ final class ReplicaDatabase {
   }
 
   /** See {@link ReplicaSink#takeOverAll}. */
-  void takeOverSoon() {
+  void takeOverSoon() throws IOException {
+    // Applications may have committed since this was made: a handoff waits for the writers at work.
+    received = database.log().end();
     synchronized (this) {
       toTakeOver = true;
     }

@@ -416,6 +416,8 @@ public final class Store implements ChangeSource, Closeable {
    */
   public void becomePrimary(BooleanSupplier mayCommit) throws IOException {
     clusterIdFile.createIfAbsent();
+    // Nobody answers a commit that waits for the primary, and it holds its database until then.
+    forwardedWrites.endAll("this node is about to be the primary");
     ReplicaSink following = sink;
     if (following != null) {
       following.awaitApplied(PROMOTION_PATIENCE);

@@ -6,17 +6,24 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.litefs.fuse.Keepers;
 import io.litefs.ltx.Checksum;
 import io.litefs.ltx.Pos;
+import io.litefs.ltx.Txid;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import io.litefs.replication.Acknowledger;
 import io.litefs.sqlite.SqliteShell;
 import java.io.ByteArrayInputStream;
+import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Connection;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
@@ -357,6 +364,99 @@ class ReplicaDatabaseTest {
     receive(ltx);
     awaitApplied();
     sink.heartbeat(Instant.EPOCH);
+  }
+
+  @Test
+  void aHandedOverDatabaseGoesOnAfterTheTransactionThatTheHandoffWaitedFor() throws Exception {
+    fixture.store.becomePrimary();
+    try (SqliteShell writer = SqliteShell.open(mounted)) {
+      assertThat(writer.run("BEGIN IMMEDIATE;")).isEmpty();
+      Thread[] handingOver = new Thread[1];
+      CompletableFuture<Void> held =
+          inAThread(handingOver, () -> fixture.store.holdWriters(Duration.ofMinutes(1)));
+      awaitWithin("keepWritersOut", handingOver[0]);
+      threePages();
+      fixture.overwrite(DB, Files.write(dir.resolve("image"), primary.image));
+      assertThat(writer.run("COMMIT;")).isEmpty();
+      held.get();
+    }
+    Pos last = database().pos();
+    assertThat(last.txid()).isEqualTo(new Txid(2));
+    List<Txid> applied = new CopyOnWriteArrayList<>();
+    Closeable listening = fixture.store.onTransaction(t -> applied.add(t.txid()));
+    fixture.store.becomeReplica(true);
+    assertThat(fixture.store.receivedPositions()).containsEntry(DB, last);
+    fixture.store.becomePrimary();
+    listening.close();
+    assertThat(applied).as("what is applied again").isEmpty();
+    assertThat(database().pos()).isEqualTo(last);
+  }
+
+  @Test
+  void aForwardedCommitWithoutAnAnswerDoesNotKeepANodeFromLeading() throws Exception {
+    CountDownLatch sent = new CountDownLatch(1);
+    fixture
+        .store
+        .forwardedWrites()
+        .connect(
+            new WriteForwarder() {
+              @Override
+              public Pos halt(String database, long id) {
+                return primary.pos;
+              }
+
+              @Override
+              public void release(String database, long id) {}
+
+              @Override
+              public CompletableFuture<Optional<String>> send(String database, long id, Path file) {
+                sent.countDown();
+                return new CompletableFuture<>();
+              }
+            });
+    fixture.store.forwardedWrites().acquire(DB, Duration.ofSeconds(1));
+    Pos before = database().pos();
+    CompletableFuture<Void> commit = inAThread(this::commit);
+    CompletableFuture.anyOf(commit, inAThread(sent::await)).get();
+    fixture.store.becomePrimary();
+    assertThat(commit).failsWithin(Duration.ofMinutes(1));
+    assertThat(fixture.store.isPrimary()).isTrue();
+    assertThat(database().log().end()).isEqualTo(before);
+  }
+
+  /** What SQLite writes for one transaction that is larger than its cache. */
+  private void commit() throws Exception {
+    Path copy = Files.write(dir.resolve("copy.db"), primary.image);
+    byte[] journal;
+    try (Connection connection = StoreFixture.connect(copy)) {
+      StoreFixture.execute(
+          connection,
+          "PRAGMA cache_size = 2",
+          "BEGIN",
+          "WITH RECURSIVE n(i) AS (VALUES (10) UNION ALL SELECT i + 1 FROM n WHERE i < 30)"
+              + " INSERT INTO t SELECT i, zeroblob(900) FROM n");
+      journal = Files.readAllBytes(dir.resolve("copy.db-journal"));
+      StoreFixture.execute(connection, "COMMIT");
+    }
+    byte[] content = Files.readAllBytes(copy);
+    BackingFile undo = database().acquire(FileKind.JOURNAL, true);
+    BackingFile file = database().acquire(FileKind.DATABASE, false);
+    try {
+      database().writeJournal(undo, StoreFixture.direct(journal, 0, journal.length), 0);
+      database().writeDatabase(file, StoreFixture.direct(content, 0, content.length), 0);
+      database().unlinkJournal();
+    } finally {
+      file.release();
+      undo.release();
+    }
+  }
+
+  private static void awaitWithin(String method, Thread thread) {
+    while (thread.isAlive()
+        && Arrays.stream(thread.getStackTrace())
+            .noneMatch(frame -> frame.getMethodName().equals(method))) {
+      Thread.onSpinWait();
+    }
   }
 
   @FunctionalInterface

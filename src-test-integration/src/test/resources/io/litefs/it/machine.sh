@@ -1,5 +1,5 @@
 # Makes this process, which has mount, pid and uts namespaces of its own, a machine in which commands of the documentation run as
-# they stand there: with a root of its own, and in it /srv, /opt, /litefs, /var/lib/litefs and /tmp that are empty, a hostname, other
+# they stand there: with a root of its own, and in it /srv, /opt, /litefs, /var/lib/litefs and /tmp that are empty (but for the checkout), a hostname, other
 # machines by name, and litefs in the PATH. Then it runs what standard input says.
 #
 #   machine.sh ROOT NAME HOSTS LAUNCHER
@@ -22,6 +22,15 @@ for entry in /*; do
   fi
 done
 for new in /srv /opt /tmp /litefs; do mkdir -m 1777 "$root$new"; done
+# The checkout and the JDK may lie in one of these.
+for needed in "${launcher%/*}" "${JAVA_HOME:-}"; do
+  case $needed in
+    /srv/* | /opt/* | /tmp/*)
+      mkdir -p "$root$needed"
+      mount --rbind "$needed" "$root$needed"
+      ;;
+  esac
+done
 mkdir "$root/proc"
 mount -t proc proc "$root/proc"
 # What is in /var/lib by now belongs to the package manager, which nobody calls here.
