@@ -12,6 +12,7 @@ import java.util.concurrent.FutureTask;
 import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** Entry point: parses the command line, runs the command, says in one line what went wrong. */
 public final class Main
@@ -110,14 +111,23 @@ public final class Main
   }
 
   private int wrongUsage(ParameterException e) {
-    String name = e.getCommandLine().getCommandSpec().qualifiedName();
+    CommandLine line = e.getCommandLine();
     String message = e.getMessage().lines().findFirst().orElse("wrong usage");
+    if (e instanceof UnmatchedArgumentException unmatched) {
+      String first = unmatched.getUnmatched().get(0);
+      if (!line.getSubcommands().isEmpty() && !unmatched.isUnknownOption()) {
+        message = "there is no command '" + first + "'";
+      }
+      // The first is the nearest.
+      List<String> similar = unmatched.getSuggestions();
+      message += similar.isEmpty() ? "" : "; did you mean '" + similar.get(0) + "'?";
+    }
     err.println(
         "litefs: "
             + Character.toLowerCase(message.charAt(0))
             + message.substring(1)
             + "; see '"
-            + name
+            + line.getCommandSpec().qualifiedName()
             + " --help'");
     return ExitCode.USAGE;
   }

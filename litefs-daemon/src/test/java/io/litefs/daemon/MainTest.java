@@ -82,13 +82,20 @@ class MainTest {
   @Test
   void anUnknownCommandIsNamed() {
     assertThat(run("mont")).isEqualTo(2);
-    assertOneErrorLine("mont", "--help");
+    assertOneErrorLine("no command 'mont'; did you mean 'mount'?", "--help");
+  }
+
+  @Test
+  void anUnknownCommandLikeNoOtherIsNamedAlone() {
+    assertThat(run("xyzzy")).isEqualTo(2);
+    assertOneErrorLine("no command 'xyzzy'; see 'litefs --help'");
   }
 
   @Test
   void anUnknownOptionIsNamed() {
     assertThat(run("mount", "-no-such-option")).isEqualTo(2);
     assertOneErrorLine("-no-such-option", "litefs mount --help");
+    assertThat(err()).doesNotContain("no command");
   }
 
   @Test
