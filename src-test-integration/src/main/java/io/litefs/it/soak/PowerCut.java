@@ -486,7 +486,9 @@ public final class PowerCut {
   private void check(List<State> batch, Path recordedData, boolean primary) {
     NodeConfig config = primary ? NodeConfig.primary() : NodeConfig.replicaOf(Node.freePort());
     Node node = Node.create("power-cut-check", config);
-    try {
+    // Now and then a state is what a kill could have left, to which more may be believed.
+    boolean reboot = OtherBoot.possible() && random.nextInt(4) > 0;
+    try (OtherBoot boot = reboot ? OtherBoot.of(node, config) : null) {
       Files.createDirectories(node.data());
       Files.copy(recordedData.resolve("clusterid"), node.data().resolve("clusterid"));
       for (State state : batch) {
