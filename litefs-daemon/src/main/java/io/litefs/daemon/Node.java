@@ -36,6 +36,7 @@ import io.litefs.lease.ConsulLeaser;
 import io.litefs.lease.ConsulOptions;
 import io.litefs.lease.PrimaryInfo;
 import io.litefs.lease.StaticLeaser;
+import io.litefs.mount.Leftover;
 import io.litefs.mount.LockFiles;
 import io.litefs.mount.Namespace;
 import io.litefs.replication.ApiServer;
@@ -156,7 +157,8 @@ final class Node implements Closeable {
 
     // Applications may write as soon as they see the mount.
     cluster.takeAssignedRole();
-    MountOptions options = new MountOptions(config.fuse().allowOther(), config.data().dir());
+    MountOptions options =
+        new MountOptions(config.fuse().allowOther(), config.data().dir(), new Leftover(store));
     mount = mount(store, kernel, options);
     started.push(new Part("mount", mount::close));
     if (!skipUnmount) {

@@ -90,7 +90,7 @@ public final class Mount implements AutoCloseable {
       MountOptions options)
       throws MountException {
     LibFuse2.Calls fuse = LibFuse2.load();
-    MountPoint point = MountPoint.prepare(directory, keepers, options.allowOther());
+    MountPoint point = MountPoint.prepare(directory, keepers, options);
     NodeTable nodes = new NodeTable();
     HandleTable handles = new HandleTable();
     RequestCounters counters = new RequestCounters();

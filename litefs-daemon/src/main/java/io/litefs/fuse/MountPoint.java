@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
@@ -46,12 +47,12 @@ final class MountPoint {
   }
 
   /** Checks everything that can be checked before mounting, and removes dead mounts of ours. */
-  static MountPoint prepare(Path directory, Keepers keepers, boolean allowOther)
+  static MountPoint prepare(Path directory, Keepers keepers, MountOptions options)
       throws MountException {
     MountPoint point = new MountPoint(resolve(directory), keepers);
     point.removeDeadMounts();
-    point.checkDirectory();
-    checkSystem(allowOther);
+    point.checkDirectory(options.leftover());
+    checkSystem(options.allowOther());
     return point;
   }
 
@@ -163,7 +164,7 @@ final class MountPoint {
     }
   }
 
-  private void checkDirectory() throws MountException {
+  private void checkDirectory(Predicate<Path> leftover) throws MountException {
     try {
       if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
         Files.createDirectory(path);
@@ -172,6 +173,7 @@ final class MountPoint {
       if (!Files.isDirectory(path)) {
         throw new MountException("cannot mount on %s: it is not a directory".formatted(path));
       }
+      removeFiles(leftover);
       try (Stream<Path> files = Files.list(path)) {
         List<String> names =
             files.limit(3).map(file -> file.getFileName().toString()).collect(Collectors.toList());
@@ -186,6 +188,17 @@ final class MountPoint {
           "cannot mount on %s: no permission (%s)".formatted(path, e.getFile()), e);
     } catch (IOException e) {
       throw new MountException("cannot mount on %s: %s".formatted(path, e), e);
+    }
+  }
+
+  private void removeFiles(Predicate<Path> leftover) throws IOException {
+    List<Path> found;
+    try (Stream<Path> files = Files.list(path)) {
+      found = files.filter(leftover).toList();
+    }
+    for (Path file : found) {
+      Files.deleteIfExists(file);
+      log.info("removed {}: an application made it while nothing was mounted", file);
     }
   }
 

@@ -99,6 +99,31 @@ class LifecycleTest {
     }
   }
 
+  /** As when the daemon is restarted below an application that goes on. */
+  @Test
+  void whatAnApplicationMakesWhileNothingIsMountedDoesNotStandInTheWay() throws Exception {
+    try (Node node = Node.started("left-below", NodeConfig.primary())) {
+      assertWorks(node, "a.db");
+      node.stop();
+      Path dir = node.mount();
+      Files.createFile(dir.resolve("a.db"));
+      Files.createFile(dir.resolve("a.db-wal"));
+      Files.write(dir.resolve("a.db-shm"), new byte[32768]);
+      node.start();
+      assertThat(node.log()).contains("removed " + dir.resolve("a.db-shm"));
+      assertThat(node.pos("a.db").txid()).isEqualTo(2);
+      node.stop();
+
+      Path other = Files.createFile(dir.resolve("other.db"));
+      assertRefused(node.launchAndAwaitExit(REFUSAL), "not empty (other.db)");
+      Files.delete(other);
+      Path content = Files.write(dir.resolve("a.db"), new byte[512]);
+      Files.write(dir.resolve("a.db-shm"), new byte[32768]);
+      assertRefused(node.launchAndAwaitExit(REFUSAL), "not empty (");
+      assertThat(content).exists();
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"TERM", "INT"})
   void aSignalUnmountsEvenWhileFilesAreOpen(String signal) {

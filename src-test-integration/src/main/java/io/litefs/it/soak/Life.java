@@ -23,7 +23,7 @@ import java.util.concurrent.CompletableFuture;
  */
 final class Life implements AutoCloseable {
 
-  private static final int DISK_MEGABYTES = 256;
+  private static final int DISK_MEGABYTES = 512;
   private static final int PRUNE_ABOVE_TRANSACTIONS = 250;
   private static final long PRUNE_ABOVE_BYTES = 3_000_000;
 
