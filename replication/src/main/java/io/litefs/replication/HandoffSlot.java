@@ -57,14 +57,17 @@ final class HandoffSlot {
     return waiting != null;
   }
 
-  /** Sends the id if somebody still waits for that; true if it was sent. */
+  /**
+   * Sends the id if somebody still waits for that; true if it was sent. If that fails, the peer may
+   * have it all the same: it counts as sent.
+   */
   synchronized boolean sendIfAsked(Send send) throws IOException {
     if (waiting == null || sent) {
       return false;
     }
-    send.send(waiting);
     sent = true;
     notifyAll();
+    send.send(waiting);
     return true;
   }
 
