@@ -220,10 +220,30 @@ final class Applier {
       }
       if (way == way()) {
         // The WAL's index too: without one, a reader that comes now could not begin.
-        return way == throughFile || throughWal.takeOver(left(deadline));
+        return rollBackHotJournal(left(deadline))
+            && (way == throughFile || throughWal.takeOver(left(deadline)));
       }
       locks.close(); // The mode has changed while this waited for the writer that changed it.
     }
+  }
+
+  /**
+   * While RESERVED is held, connections take a journal for that of a living writer, read what is
+   * there, and roll back nothing.
+   */
+  private boolean rollBackHotJournal(Duration patience) throws IOException {
+    if (!database.hasHotJournal()) {
+      return true;
+    }
+    if (!locks.acquireExclusive(false, patience)) {
+      return false;
+    }
+    try {
+      database.rollBackHotJournal();
+    } finally {
+      locks.releaseExclusive(false);
+    }
+    return true;
   }
 
   private static Duration left(long deadline) {

@@ -1171,6 +1171,40 @@ public final class Database {
     kernelCache().invalidateEntry(name + "-journal");
   }
 
+  /** Whether there is a journal with a valid header; nobody's, if the caller holds RESERVED. */
+  boolean hasHotJournal() {
+    lock.lock();
+    try {
+      return journal.isActive();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * On a primary: rolls back a transaction that its writer has left, as the next connection would.
+   * If it is in the log, it is taken back. The caller holds SQLite's EXCLUSIVE lock.
+   */
+  void rollBackHotJournal() throws IOException {
+    change(
+        true,
+        () -> {
+          BackingFile file = files.get(FileKind.DATABASE);
+          BackingFile undo = files.get(FileKind.JOURNAL);
+          if (file != null && undo != null && journal.isActive()) {
+            HotJournal.rollBack(undo, file);
+            file.touch();
+            syncPages(file);
+            access.takingBack(true);
+            commitJournal();
+            files.remove(FileKind.JOURNAL);
+            journal.reset();
+          }
+        });
+    kernelCache().invalidate(name, 0, 0);
+    kernelCache().invalidateEntry(name + "-journal");
+  }
+
   private void findStrayPages(BackingFile file, PageTable written) throws IOException {
     PageTable stray = new PageTable();
     if (strayPages != null) {

@@ -8,8 +8,6 @@ import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.PageChecksum;
 import io.litefs.ltx.Pos;
 import io.litefs.ltx.Txid;
-import io.litefs.posix.Errno;
-import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -434,51 +432,12 @@ class BaseTest {
     }
   }
 
-  /** Commits fail since no replica has them. */
-  private static final class NoReplicas implements CommitSync {
-    boolean inSync = true;
-
-    @Override
-    public void before(String name) throws ErrnoException {
-      if (!inSync) {
-        throw new ErrnoException(Errno.EIO, "too few replicas are in sync");
-      }
-    }
-
-    @Override
-    public boolean mayFail() {
-      return true;
-    }
-
-    @Override
-    public boolean await(String name, Pos pos) {
-      return false;
-    }
-  }
-
   /** All of a transaction but the end of its journal; returns what the database is then. */
   private byte[] writeUnderAJournal() throws Exception {
-    Path other = home.resolve("other.db");
-    Files.copy(source, other);
-    byte[] journal;
-    try (Connection connection = StoreFixture.connect(other)) {
-      StoreFixture.execute(
-          connection,
-          "PRAGMA synchronous = OFF", // so that the journal's header counts at once
-          "BEGIN",
-          "PRAGMA user_version = 1", // page 1 now, not with the commit
-          "UPDATE t SET b = zeroblob(800) WHERE id % 50 = 0");
-      journal = Files.readAllBytes(home.resolve("other.db-journal"));
-      StoreFixture.execute(connection, "COMMIT");
-    }
-    byte[] content = Files.readAllBytes(other);
-    BackingFile undo = database().acquire(FileKind.JOURNAL, true);
-    database().writeJournal(undo, StoreFixture.direct(journal, 0, journal.length), 0);
-    BackingFile file = database().acquire(FileKind.DATABASE, false);
-    database().writeDatabase(file, StoreFixture.direct(content, 0, content.length), 0);
-    file.release();
-    undo.release();
-    return content;
+    return StoreFixture.writeUnderAJournal(
+        database(),
+        Files.copy(source, home.resolve("other.db")),
+        "UPDATE t SET b = zeroblob(800) WHERE id % 50 = 0");
   }
 
   @Test

@@ -15,6 +15,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What the end of this node's lease means to the holder of a halt lock. */
 class HaltLockTest {
@@ -134,6 +136,26 @@ class HaltLockTest {
     try (SqliteShell writer = SqliteShell.open(mounted)) {
       assertThat(writer.run("BEGIN IMMEDIATE; SELECT 'written';")).contains("written");
     }
+  }
+
+  /** Nobody else would, and the holder's transactions are put on top of what the log says. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void whatADeadWriterLeftIsRolledBackBeforeItIsGiven(boolean logged) throws Exception {
+    Database database = primary.store.find(DB);
+    byte[] content = primary.export(DB);
+    Path copy = Files.copy(mounted, dir.resolve("copy.db"));
+    StoreFixture.writeUnderAJournal(database, copy, "UPDATE t SET a = 3");
+    if (logged) {
+      primary.store.synchronizeCommits(new NoReplicas());
+      assertThatThrownBy(database::unlinkJournal).hasMessageContaining("too few replicas");
+    }
+    acquire();
+    assertThat(primary.file(DB, "journal")).doesNotExist();
+    assertThat(database.pos().txid().value()).isEqualTo(logged ? 3 : 1);
+    assertThat(database.pos().checksum()).isEqualTo(before.checksum());
+    assertThat(primary.export(DB)).isEqualTo(content);
+    assertThat(database.differsFromLog()).isFalse();
   }
 
   /** Whoever leads next may have asked this node before it had the transaction. */

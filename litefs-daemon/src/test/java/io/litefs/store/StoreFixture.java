@@ -145,6 +145,35 @@ final class StoreFixture implements AutoCloseable {
     file.release();
   }
 
+  /**
+   * Writes to a database what SQLite would in a transaction, all but the end of its journal.
+   *
+   * @param copy the database as it is; it has the transaction afterwards
+   * @return what the database is then
+   */
+  static byte[] writeUnderAJournal(Database database, Path copy, String statement)
+      throws IOException, SQLException {
+    byte[] journal;
+    try (Connection connection = connect(copy)) {
+      execute(
+          connection,
+          "PRAGMA synchronous = OFF", // so that the journal's header counts at once
+          "BEGIN",
+          "PRAGMA user_version = 1", // page 1 now, not with the commit
+          statement);
+      journal = Files.readAllBytes(copy.resolveSibling(copy.getFileName() + "-journal"));
+      execute(connection, "COMMIT");
+    }
+    byte[] content = Files.readAllBytes(copy);
+    BackingFile undo = database.acquire(FileKind.JOURNAL, true);
+    database.writeJournal(undo, direct(journal, 0, journal.length), 0);
+    BackingFile file = database.acquire(FileKind.DATABASE, false);
+    database.writeDatabase(file, direct(content, 0, content.length), 0);
+    file.release();
+    undo.release();
+    return content;
+  }
+
   byte[] export(String name) throws IOException {
     try (Export export = store.export(name)) {
       return export.stream().readAllBytes();
