@@ -49,10 +49,10 @@ final class DatabaseFiles {
     }
   }
 
-  /** Removes the name; who has the file open keeps it. */
+  /** Removes the name; who has the file open keeps it. If this fails, the file is still there. */
   void remove(FileKind kind) throws IOException {
-    BackingFile file = current.getAndSet(kind.ordinal(), null);
     Files.deleteIfExists(path(kind));
+    BackingFile file = current.getAndSet(kind.ordinal(), null);
     if (file != null) {
       file.release();
     }

@@ -8,6 +8,7 @@ import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.PageChecksum;
 import io.litefs.ltx.Pos;
 import io.litefs.ltx.Txid;
+import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -480,6 +481,24 @@ class BaseTest {
     running.open();
     assertThat(database().pos()).isEqualTo(logged);
     assertThat(running.export(DB)).isEqualTo(content);
+  }
+
+  /** SQLite finds it and rolls it back, as a start would. */
+  @Test
+  void aJournalThatCouldNotBeRemovedIsStillThere() throws Exception {
+    writeUnderAJournal();
+    Path journal = running.file(DB, "journal");
+    Path aside = Files.move(journal, home.resolve("aside"));
+    Path obstacle = Files.createDirectories(journal.resolve("not-empty"));
+    assertThatThrownBy(database()::unlinkJournal).isInstanceOf(ErrnoException.class);
+    Files.delete(obstacle);
+    Files.delete(journal);
+    Files.move(aside, journal);
+    assertThat(database().pos().txid()).isEqualTo(new Txid(2));
+    assertThat(database().file(FileKind.JOURNAL)).isNotNull();
+    assertThat(database().bases().advance(false)).as("is a base").isFalse();
+    database().unlinkJournal();
+    assertThat(database().bases().advance(false)).isTrue();
   }
 
   @Test
