@@ -203,6 +203,22 @@ final class BaseKeeper {
     }
   }
 
+  /**
+   * A snapshot has taken the place of the log and is not applied yet: what the base says leads
+   * nowhere any more, also where the database is still as it says. On disk when this returns.
+   */
+  synchronized void logReplaced(int pageSize) throws IOException {
+    boolean applied = database.isWalApplied() || current != null && current.wal().applied();
+    Base none =
+        new Base(
+            new DatabaseState(Pos.ZERO, pageSize, 0),
+            new Base.WalEnd(0, 0, 0, applied),
+            false,
+            Base.currentBoot());
+    file.writeBase(none);
+    current = none;
+  }
+
   private static void release(BackingFile[] files) {
     for (BackingFile each : files) {
       if (each != null) {

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
@@ -16,8 +17,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * What a start finds in a log's directory, and leaves there: removes what was being received or
- * restored, what a snapshot has replaced, and files at the end that are not complete. Used once, by
- * one thread.
+ * restored and what a snapshot has replaced, and sets files at the end aside that are not sound: a
+ * crash may have torn them, or the disk lost them. Used once, by one thread.
  */
 final class LogScan {
 
@@ -29,6 +30,9 @@ final class LogScan {
   private final Path dir;
   private final TreeSet<LtxFileName> found = new TreeSet<>();
   private boolean torn;
+
+  /** Where files go that are of no use to the log; null if there were none. */
+  private Path aside;
 
   private LogScan(Path dir) {
     this.dir = dir;
@@ -101,8 +105,8 @@ final class LogScan {
       if (damage.isEmpty()) {
         break;
       }
-      log.warn("removed the torn end of the log: {}: {}", path(end.get()), damage.get());
-      remove(end.get());
+      log.warn("the end of the log is torn, or damaged: {}: {}", path(end.get()), damage.get());
+      setAside(end.get());
       torn = true;
     }
     if (torn) {
@@ -126,8 +130,8 @@ final class LogScan {
       }
     }
     while (damaged != null && !found.isEmpty() && found.last().compareTo(damaged) >= 0) {
-      log.warn("removed what follows a torn file of the log, or is it: {}", path(found.last()));
-      remove(found.last());
+      log.warn("a torn file of the log, or one that follows it: {}", path(found.last()));
+      setAside(found.last());
     }
   }
 
@@ -139,6 +143,25 @@ final class LogScan {
     } catch (LtxException e) {
       return Optional.of(e.getMessage());
     }
+  }
+
+  private void setAside(LtxFileName name) throws IOException {
+    if (Files.size(path(name)) == 0) {
+      remove(name);
+      return;
+    }
+    if (aside == null) {
+      aside = aside(dir.getParent());
+      Files.createDirectories(aside);
+      log.warn("it is kept in {}", aside);
+    }
+    Files.move(path(name), aside.resolve(name.toString()), StandardCopyOption.REPLACE_EXISTING);
+    found.remove(name);
+  }
+
+  /** Where in a database's directory files of its log are kept that it cannot use. */
+  static Path aside(Path database) {
+    return database.resolve("ltx-aside-" + System.currentTimeMillis());
   }
 
   private void remove(LtxFileName name) throws IOException {

@@ -92,8 +92,12 @@ final class Recovery {
     for (FileKind kind : FileKind.values()) {
       files.openIfPresent(kind);
     }
+    Base base = bases.read();
+    if (hasLostItsEnd(base) && recoverFromDatabase(base)) {
+      return;
+    }
     if (log.end().equals(Pos.ZERO)) {
-      recoverWithoutLog();
+      recoverWithoutLog(base);
       return;
     }
     undo();
@@ -102,7 +106,6 @@ final class Recovery {
       hadJournal = true;
       rolledBack = true;
     }
-    Base base = bases.read();
     LogTail tail = usable(base) ? LogTail.after(base, log) : null;
     if (tail != null && tail.gap() == null && !isDoubtful(base, tail) && playFromBase(base, tail)) {
       finish(base);
@@ -133,6 +136,53 @@ final class Recovery {
       return wal == null || !wal.is(base.wal());
     }
     return torn;
+  }
+
+  /**
+   * Whether files are missing that the log had when the base was made, for which it was synced. A
+   * snapshot that goes back behind the base is in the log before it is applied.
+   */
+  private boolean hasLostItsEnd(Base base) throws IOException {
+    if (base == null || base.state().pos().txid().compareTo(log.end().txid()) <= 0) {
+      return false;
+    }
+    return log.wasTorn()
+        || log.lastFile() == null
+        || !LogTail.entry(log.lastFile()).header().isSnapshot();
+  }
+
+  /**
+   * If the database itself is still what the base says, it goes on from there: the whole of it
+   * takes the place of the log.
+   *
+   * @return false if it is not; nothing has changed then
+   */
+  private boolean recoverFromDatabase(Base base) throws IOException {
+    DatabaseState known = base.state();
+    WalRemains wal = WalRemains.of(files.get(FileKind.WAL));
+    boolean ours = wal != null && wal.is(base.wal());
+    if (files.get(FileKind.JOURNAL) != null
+        || !known.exists()
+        || wal != null && wal.header().pageSize() != known.pageSize()) {
+      return false;
+    }
+    if (!holds(known, System.currentTimeMillis(), wal, ours ? base.wal().offset() : 0)) {
+      return false;
+    }
+    logger.error(
+        "{}: the log has lost what led to position {}; the database itself is still there, and"
+            + " takes the place of the log",
+        database.name(),
+        known.pos());
+    databaseFile().file().fsync();
+    Snapshots.replaceLog(database);
+    walEnd = base.wal();
+    walIsKnown = ours;
+    if (wal != null && !base.wal().applied()) {
+      captureAgain(wal);
+    }
+    finish(null);
+    return true;
   }
 
   /** Copies that were under way when the daemon died. */
@@ -472,6 +522,22 @@ final class Recovery {
 
   private boolean isAt(LogTail.Entry last, WalRemains wal, long walOffset) throws IOException {
     LtxHeader header = last.header();
+    DatabaseState there = new DatabaseState(last.pos(), header.pageSize(), header.commit());
+    if (!holds(there, header.timestampMillis(), wal, walOffset)) {
+      return false;
+    }
+    if (wal != null) {
+      captureAgain(wal);
+    }
+    return true;
+  }
+
+  /**
+   * Whether the database has the checksum of a state, with the WAL up to an offset; then that is
+   * its state.
+   */
+  private boolean holds(DatabaseState there, long millis, WalRemains wal, long walOffset)
+      throws IOException {
     BackingFile file = files.get(FileKind.DATABASE);
     PageTable frames = new PageTable();
     if (wal != null) {
@@ -481,24 +547,21 @@ final class Recovery {
       return false;
     }
     database.rebuildChecksums(
-        header.pageSize(),
-        header.commit(),
+        there.pageSize(),
+        there.pageCount(),
         pgno -> {
           long frame = frames.get(pgno);
-          return frame == 0 ? database.readPage(file, pgno, header.pageSize()) : wal.page(frame);
+          return frame == 0 ? database.readPage(file, pgno, there.pageSize()) : wal.page(frame);
         });
-    if (database.checksumOfPages(header.commit()) != last.pos().checksum().value()) {
+    if (database.checksumOfPages(there.pageCount()) != there.pos().checksum().value()) {
       return false;
     }
     if (wal != null) {
       fold(wal, walOffset);
     }
-    state = new DatabaseState(last.pos(), header.pageSize(), header.commit());
+    state = there;
     cut();
-    database.recovered(state, database.fileIsWal(), header.timestampMillis());
-    if (wal != null) {
-      captureAgain(wal);
-    }
+    database.recovered(state, database.fileIsWal(), millis);
     return true;
   }
 
@@ -514,7 +577,7 @@ final class Recovery {
 
   /** Takes the files that end beyond one TXID and at or before another out of the log. */
   private void setLogAside(long after, long upTo, String why) throws IOException {
-    Path aside = files.dir().resolve("ltx-aside-" + System.currentTimeMillis());
+    Path aside = LogScan.aside(files.dir());
     logger.error(
         "{}: the log has a gap: {}; the files that this makes useless are kept in {}",
         database.name(),
@@ -539,8 +602,13 @@ final class Recovery {
    * A database that has no log: one that was put here by hand, or whose first transaction never
    * ended.
    */
-  private void recoverWithoutLog() throws IOException {
+  private void recoverWithoutLog(Base base) throws IOException {
     BackingFile file = files.get(FileKind.DATABASE);
+    if (log.wasTorn() && base != null && base.state().exists()) {
+      throw new StoreException(
+          "no file of its log is sound, and its file is not at position %s, where it was; restore it from another node or a backup"
+              .formatted(base.state().pos()));
+    }
     UndoPages.forgetLeftover(files.dir());
     if (file == null) {
       return;

@@ -213,6 +213,9 @@ final class ReplicaDatabase {
     }
     long ltxBytes = Files.size(temporary);
     database.log().adopt(temporary, transaction.header());
+    if (transaction.header().isSnapshot()) {
+      database.bases().logReplaced(transaction.header().pageSize());
+    }
     store.observer().received(ltxBytes);
     received = transaction.pos();
     boolean applied = false;

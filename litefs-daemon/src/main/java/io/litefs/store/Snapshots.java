@@ -42,6 +42,20 @@ final class Snapshots {
     }
   }
 
+  /** Puts the whole database in the place of its log. For recovery. */
+  static void replaceLog(Database database) throws IOException {
+    Path file = database.log().temporaryFile();
+    try {
+      try (BufferedChannel out = new BufferedChannel(create(file))) {
+        writeLtx(database, out);
+      }
+      database.log().adopt(file, LogTail.entry(file).header());
+    } catch (IOException | RuntimeException e) {
+      Files.deleteIfExists(file);
+      throw e;
+    }
+  }
+
   private static Pos writeLtx(Database database, WritableByteChannel out) throws IOException {
     try (CommittedPages pages = CommittedPages.pin(database)) {
       DatabaseState state = pages.state();

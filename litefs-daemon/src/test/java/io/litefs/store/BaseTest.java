@@ -66,16 +66,7 @@ class BaseTest {
   /** The data directory as a kill at this moment leaves it. */
   private Path killed() throws IOException {
     Path copy = Files.createTempDirectory(home, "killed");
-    try (Stream<Path> all = Files.walk(running.dir)) {
-      for (Path from : (Iterable<Path>) all::iterator) {
-        Path to = copy.resolve(running.dir.relativize(from).toString());
-        if (Files.isDirectory(from)) {
-          Files.createDirectories(to);
-        } else {
-          Files.copy(from, to, StandardCopyOption.COPY_ATTRIBUTES);
-        }
-      }
-    }
+    StoreFixture.copy(running.dir, copy);
     return copy;
   }
 
@@ -125,6 +116,70 @@ class BaseTest {
     }
     Files.write(file, after);
     assertStartsAsItIs(copy);
+  }
+
+  private static List<Path> log(Path copy) throws IOException {
+    try (Stream<Path> files = Files.list(copy.resolve("dbs").resolve(DB).resolve("ltx"))) {
+      return files.sorted().toList();
+    }
+  }
+
+  private Path afterAnOrderlyStop() throws Exception {
+    change("UPDATE t SET b = randomblob(800) WHERE id % 7 = 0");
+    change("UPDATE t SET b = randomblob(800) WHERE id % 5 = 0");
+    database().bases().advance(true);
+    return killed();
+  }
+
+  private static void assertSetAside(Path copy, int count) throws IOException {
+    try (Stream<Path> all = Files.walk(copy.resolve("dbs").resolve(DB))) {
+      assertThat(
+              all.filter(
+                  file ->
+                      file.toString().contains("ltx-aside-") && file.toString().endsWith(".ltx")))
+          .hasSize(count);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3})
+  void aDatabaseThatIsWholeTakesThePlaceOfALogWhoseEndIsDamaged(int damaged) throws Exception {
+    Path copy = afterAnOrderlyStop();
+    List<Path> files = log(copy);
+    assertThat(files).hasSize(3);
+    for (Path file : files.subList(3 - damaged, 3)) {
+      flip(file, Files.size(file) / 2);
+    }
+    assertStartsAsItIs(copy);
+    assertThat(log(copy)).hasSize(1);
+    assertSetAside(copy, damaged);
+    assertStartsAsItIs(copy);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3})
+  void aDatabaseThatIsWholeTakesThePlaceOfALogWhoseEndIsMissing(int missing) throws Exception {
+    Path copy = afterAnOrderlyStop();
+    for (Path file : log(copy).subList(3 - missing, 3)) {
+      Files.delete(file);
+    }
+    assertStartsAsItIs(copy);
+  }
+
+  @Test
+  void aDamagedDatabaseIsNotTheBeginningOfAnotherHistoryOnlyBecauseItsLogIsDamagedToo()
+      throws Exception {
+    Path copy = afterAnOrderlyStop();
+    for (Path file : log(copy)) {
+      flip(file, Files.size(file) / 2);
+    }
+    flip(copy.resolve("dbs").resolve(DB).resolve("database"), 4096 * 3 + 50);
+    try (StoreFixture again = new StoreFixture(copy)) {
+      assertThat(again.store.find(DB)).isNull();
+      assertThat(again.store.quarantine().list())
+          .singleElement()
+          .satisfies(entry -> assertThat(entry.reason()).contains("no file of its log is sound"));
+    }
   }
 
   @Test

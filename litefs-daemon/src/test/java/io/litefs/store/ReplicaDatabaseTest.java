@@ -451,6 +451,30 @@ class ReplicaDatabaseTest {
     }
   }
 
+  /** The database itself is still what it was, and its position is beyond the log's end. */
+  @Test
+  void aSnapshotThatGoesBackAndCouldNotBeAppliedIsAppliedByTheNextStart() throws Exception {
+    receive(threePages());
+    receive(primary.transaction("UPDATE t SET b = 'two' WHERE id = 1"));
+    awaitApplied();
+    assertThat(database().bases().advance(false)).isTrue();
+    ModelPrimary other = new ModelPrimary(dir.resolve("other"), PAGE_SIZE);
+    other.transaction(
+        "PRAGMA page_size = " + PAGE_SIZE, "CREATE TABLE t(id INTEGER PRIMARY KEY, b)");
+    try (SqliteShell reader = SqliteShell.open(mounted)) {
+      assertThat(reader.run("BEGIN; SELECT count(*) FROM t;")).isEqualTo("2");
+      receive(other.snapshot());
+      receive(other.transaction("INSERT INTO t VALUES (1, 'other')"));
+      assertThat(database().pos()).isEqualTo(primary.pos);
+      Path killed = dir.resolve("killed");
+      StoreFixture.copy(fixture.dir, killed);
+      try (StoreFixture again = new StoreFixture(killed)) {
+        assertThat(again.store.find(DB).pos()).isEqualTo(other.pos);
+        assertThat(again.export(DB)).isEqualTo(other.image);
+      }
+    }
+  }
+
   private static void awaitWithin(String method, Thread thread) {
     while (thread.isAlive()
         && Arrays.stream(thread.getStackTrace())
