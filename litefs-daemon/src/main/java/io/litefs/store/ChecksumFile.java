@@ -83,6 +83,20 @@ final class ChecksumFile {
     return found;
   }
 
+  /** The base in a directory that no daemon uses; changes nothing. */
+  static Optional<Base> readBase(Path dir) throws ErrnoException {
+    ChecksumFile found = new ChecksumFile(dir);
+    if (!Files.exists(found.path)) {
+      return Optional.empty();
+    }
+    found.file = PosixFile.open(found.path, PosixFile.O_RDONLY, 0);
+    try {
+      return found.readBase();
+    } finally {
+      found.close();
+    }
+  }
+
   private static boolean isSound(ByteBuffer slot) {
     return slot.limit() == FIELDS_BYTES + Integer.BYTES
         && slot.getInt(0) == MAGIC

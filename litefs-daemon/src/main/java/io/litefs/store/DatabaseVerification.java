@@ -151,6 +151,11 @@ public final class DatabaseVerification {
   private void filesAtRest() throws IOException, InterruptedException {
     Path file = dir.resolve("database");
     LtxHeader last = log.last();
+    Base base = ChecksumFile.readBase(dir).orElse(null);
+    if (base != null && isBeyondLog(base, last)) {
+      compareWithBase(file, base);
+      return;
+    }
     if (last == null) {
       noteUnlogged(file);
       return;
@@ -177,6 +182,10 @@ public final class DatabaseVerification {
       return;
     }
     Checksum actual = table.checksum(last.commit());
+    if (base != null && base.clean() && base.state().pos().equals(log.end())) {
+      wrongPages(actual, log.end()); // The next start has nothing to play.
+      return;
+    }
     table.play(log.pages());
     if (table.isAt(last.commit(), log.end())) {
       report.note(
@@ -186,6 +195,32 @@ public final class DatabaseVerification {
           "the next start brings it there");
     } else {
       wrongPages(actual, log.end());
+    }
+  }
+
+  /** See {@link Recovery}: whether the log lacks files that led to the base. */
+  private boolean isBeyondLog(Base base, LtxHeader last) {
+    return base.state().exists()
+        && (last == null
+            || base.state().pos().txid().compareTo(log.end().txid()) > 0 && !last.isSnapshot());
+  }
+
+  private void compareWithBase(Path file, Base base) throws IOException, InterruptedException {
+    Pos pos = base.state().pos();
+    long count = base.state().pageCount();
+    FilePages table = new FilePages(base.state().pageSize());
+    if (Files.exists(file)) {
+      table.readDatabase(file);
+    }
+    report.pages(count);
+    Checksum actual = table.checksum(count);
+    if (table.isAt(count, pos) || table.followWal(dir.resolve("wal"), count, pos)) {
+      report.note(
+          file,
+          "it is at position %s, to which the log does not lead any more".formatted(pos),
+          "the next start makes a new log of the database");
+    } else {
+      wrongPages(actual, pos);
     }
   }
 

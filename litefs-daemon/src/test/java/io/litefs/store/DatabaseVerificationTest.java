@@ -13,6 +13,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class DatabaseVerificationTest {
 
@@ -66,13 +68,43 @@ class DatabaseVerificationTest {
 
   @Test
   void aDatabaseThatTheLogMendsIsNotDamaged() throws Exception {
-    node.close();
+    Path killed = temp.resolve("killed");
+    StoreFixture.copy(node.dir, killed);
+    dir = killed.resolve("dbs").resolve(DB);
     flip(dir.resolve("database"), 5000);
     VerifyReport report = atRest();
     assertThat(report.isSound()).isTrue();
     assertThat(report.notes())
         .singleElement()
         .satisfies(note -> assertThat(note.reason()).contains("the log leads there"));
+  }
+
+  /** The next start has nothing to play, and does not look. */
+  @Test
+  void aDatabaseThatHasChangedSinceAnOrderlyStopIsDamaged() throws Exception {
+    node.close();
+    flip(dir.resolve("database"), 5000);
+    assertThat(atRest().damages())
+        .singleElement()
+        .satisfies(damage -> assertThat(damage.reason()).contains("its pages have checksum"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void aDatabaseWhoseLogIsLostIsComparedWithWhatItWas(boolean damaged) throws Exception {
+    node.close();
+    Files.delete(ltx());
+    if (damaged) {
+      flip(dir.resolve("database"), 5000);
+    }
+    VerifyReport report = atRest();
+    assertThat(report.isSound()).isEqualTo(!damaged);
+    assertThat(damaged ? report.damages() : report.notes())
+        .singleElement()
+        .satisfies(
+            found ->
+                assertThat(found.reason())
+                    .contains(damaged ? "its pages have checksum" : "it is at position"));
   }
 
   @Test
