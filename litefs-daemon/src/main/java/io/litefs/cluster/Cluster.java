@@ -43,9 +43,9 @@ import org.slf4j.event.Level;
  * </pre>
  *
  * A thread of its own asks for the lease if this node is a candidate, else follows the primary that
- * the lease names; a static lease is taken before it starts. Every change is logged on one line,
- * told to the kernel ({@code .primary}), and told to listeners, in this order and one after the
- * other.
+ * the lease names; a static lease may be taken before it starts. Every change is logged on one
+ * line, told to the kernel ({@code .primary}), and told to listeners, in this order and one after
+ * the other.
  *
  * <p>Whether a commit may be made is not a matter of the role, which is always a little late, but
  * of {@link #mayCommit}, which asks the lease.
@@ -139,22 +139,26 @@ public final class Cluster implements PrimaryView, Closeable {
   }
 
   /**
-   * Takes the role of primary if a static lease gives it to this node for ever: applications that
-   * write as soon as they see the mount need it to be there before. Does nothing with other leases,
-   * and leaves it to {@link #start} to try again if it fails. Called at most once, before {@link
-   * #start}.
+   * Lets this node write if a static lease makes it the primary for ever: applications may do so as
+   * soon as they see the mount. The role is told only by {@link #start}, when the mount is there.
+   * Does nothing with other leases, and leaves it to {@link #start} to try again if it fails.
+   * Called at most once, before {@link #start}.
    */
-  public void takeAssignedRole() {
+  public void takeAssignedLease() {
     if (options.elected() || !options.candidate()) {
       return;
     }
+    handing.lock();
     try {
       Optional<Lease> assigned = leaser.acquire();
       if (assigned.isPresent()) {
-        takeLead(assigned.get());
+        joinCluster(assigned.get());
+        takeDatabases(assigned.get());
       }
     } catch (IOException e) {
       report(e);
+    } finally {
+      handing.unlock();
     }
   }
 
@@ -285,6 +289,9 @@ public final class Cluster implements PrimaryView, Closeable {
 
   private void run() {
     try {
+      if (lease != null) {
+        tellThatThisNodeLeads();
+      }
       while (!isClosed()) {
         try {
           takeRole();
@@ -390,11 +397,6 @@ public final class Cluster implements PrimaryView, Closeable {
   // ------------------------------------------------------------ leading
 
   private void lead(Lease acquired) throws IOException, InterruptedException {
-    takeLead(acquired);
-    keepLeading();
-  }
-
-  private void takeLead(Lease acquired) throws IOException {
     handing.lock();
     try {
       joinCluster(acquired);
@@ -402,10 +404,22 @@ public final class Cluster implements PrimaryView, Closeable {
     } finally {
       handing.unlock();
     }
+    keepLeading();
   }
 
   /** Makes this node the primary, or gives the lease back. Caller holds {@link #handing}. */
   private void beginToLead(Lease acquired) throws IOException {
+    takeDatabases(acquired);
+    tellThatThisNodeLeads();
+  }
+
+  private void tellThatThisNodeLeads() {
+    change(Role.PRIMARY, Optional.empty());
+    ready.complete(null);
+  }
+
+  /** From now on this node may commit. */
+  private void takeDatabases(Lease acquired) throws IOException {
     boolean done = false;
     try {
       if (isClosed()) {
@@ -413,9 +427,7 @@ public final class Cluster implements PrimaryView, Closeable {
       }
       lease = acquired;
       store.becomePrimary(this::mayCommit);
-      change(Role.PRIMARY, Optional.empty());
       done = true;
-      ready.complete(null);
     } finally {
       if (!done) {
         lease = null;

@@ -156,7 +156,7 @@ final class Node implements Closeable {
     started.push(new Part("status", status));
 
     // Applications may write as soon as they see the mount.
-    cluster.takeAssignedRole();
+    cluster.takeAssignedLease();
     MountOptions options =
         new MountOptions(config.fuse().allowOther(), config.data().dir(), new Leftover(store));
     mount = mount(store, kernel, options);

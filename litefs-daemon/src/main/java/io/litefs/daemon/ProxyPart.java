@@ -46,13 +46,12 @@ final class ProxyPart implements Closeable {
                 : info -> Optional.empty());
     this.subscription = store.onTransaction(positions::moved);
     cluster.onChange(primary::changed);
-    primary.changed(cluster.state());
     this.server = new ProxyServer(options, positions, primary);
   }
 
   /**
-   * Starts the proxy that the configuration asks for. To be called while the role does not change:
-   * before the node looks for one.
+   * Starts the proxy that the configuration asks for. To be called before the node looks for its
+   * role.
    */
   static ProxyPart start(LitefsConfig config, Store store, Cluster cluster, Map<String, String> env)
       throws CommandException {

@@ -144,19 +144,21 @@ class ClusterTest {
   }
 
   @Test
-  void aStaticLeaseIsTakenBeforeTheThreadStarts() {
-    create(true).takeAssignedRole();
-    assertThat(cluster.state().role()).isEqualTo(Role.PRIMARY);
-    assertThat(cluster.ready()).isDone();
+  void aStaticLeaseIsTakenBeforeTheThreadStarts() throws Exception {
+    create(true).takeAssignedLease();
+    assertThat(store.role).isEqualTo("primary");
+    assertThat(cluster.mayCommit()).isTrue();
+    assertThat(cluster.state().role()).as("told when the mount is there").isEqualTo(Role.SEARCHING);
     cluster.start();
-    cluster.close();
+    cluster.ready().get(10, TimeUnit.SECONDS);
+    assertThat(cluster.state().role()).isEqualTo(Role.PRIMARY);
     assertThat(changes).hasSize(1);
   }
 
   @Test
   void aStaticLeaseThatCannotBeTakenBeforeIsTakenAfterwards() throws Exception {
     store.failures = 1;
-    create(true).takeAssignedRole();
+    create(true).takeAssignedLease();
     assertThat(cluster.state().role()).isEqualTo(Role.SEARCHING);
     cluster.start();
     cluster.ready().get(10, TimeUnit.SECONDS);
@@ -164,7 +166,7 @@ class ClusterTest {
 
   @Test
   void aReplicaHasNoAssignedRole() {
-    create(false).takeAssignedRole();
+    create(false).takeAssignedLease();
     assertThat(cluster.state().role()).isEqualTo(Role.SEARCHING);
   }
 
