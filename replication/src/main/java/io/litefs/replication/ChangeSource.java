@@ -39,6 +39,9 @@ public interface ChangeSource {
   /**
    * The database as of one position, as an LTX snapshot (min TXID 1). Null if it is gone or
    * dropped.
+   *
+   * @throws WithheldException if it cannot be had, for a reason that does not concern the others:
+   *     they are sent, and this one is asked for again later
    */
   LtxFile snapshot(String database) throws IOException;
 

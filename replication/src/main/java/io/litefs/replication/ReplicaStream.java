@@ -8,6 +8,7 @@ import java.io.OutputStream;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
@@ -34,6 +35,14 @@ final class ReplicaStream {
   private static final long TURN = 1024 * 1024;
 
   private static final long LATER_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+
+  /** How long a database is not asked for again that could not be had. */
+  private static final long ANYWAY_NANOS = TimeUnit.MINUTES.toNanos(1);
+
+  private static final long AGAIN_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  /** To find out may mean to read all of it: no more than this part of the time goes into that. */
+  private static final int ATTEMPTS_SHARE = 10;
 
   private final ChangeSource source;
   private final Exchange exchange;
@@ -73,6 +82,21 @@ final class ReplicaStream {
   }
 
   private final Map<String, Progress> databases = new TreeMap<>();
+
+  /**
+   * A database that the replica needs whole and the source cannot give.
+   *
+   * @param at where the source was
+   * @param older whether the replica has something else of that name, which it keeps
+   * @param reason one line
+   * @param again when to ask again if the position is another one by then, by {@link
+   *     System#nanoTime}
+   * @param anyway when to ask again if it is not
+   */
+  private record Withheld(Pos at, boolean older, String reason, long again, long anyway) {}
+
+  /** The sender's, but for those who look at it. */
+  private final Map<String, Withheld> withheld = new ConcurrentHashMap<>();
 
   /**
    * Who is at the other end.
@@ -166,7 +190,8 @@ final class ReplicaStream {
           }
         }
         if (!lacking) {
-          upToDateMillis = signalled.get() ? upToDateMillis : System.currentTimeMillis();
+          upToDateMillis =
+              signalled.get() || keepsAnOlder() ? upToDateMillis : System.currentTimeMillis();
           if (closing || handOver()) {
             out.end();
             return;
@@ -187,13 +212,21 @@ final class ReplicaStream {
     return peer.tailOnly() || source.isPrimary();
   }
 
-  /** Whether the replica has been sent what existed when the stream began. */
+  /**
+   * Whether the replica has been sent what existed when the stream began, as far as it can be had.
+   * A replica that hears "ready" takes what it has of each database for the primary's: that must
+   * not be said of one that is withheld. If it has none, there is nothing to be mistaken about.
+   */
   private boolean reached(Map<String, Pos> awaited) {
     awaited
         .entrySet()
         .removeIf(
             entry -> {
               Progress progress = databases.get(entry.getKey());
+              Withheld held = withheld.get(entry.getKey());
+              if (held != null) {
+                return !held.older();
+              }
               return progress == null
                   || progress.replica.txid().compareTo(entry.getValue().txid()) >= 0
                   || progress.droppedAt != null
@@ -212,11 +245,25 @@ final class ReplicaStream {
 
   private void sleep() {
     idle = true;
-    while (!signalled.get()) {
-      LockSupport.park(this);
+    for (long left = untilRetry(); left > 0 && !signalled.get(); left = untilRetry()) {
+      LockSupport.parkNanos(this, left);
       Thread.interrupted(); // Nobody interrupts on purpose, and a set flag would make this a loop.
     }
     idle = false;
+  }
+
+  /** Nanoseconds until a database that is withheld is to be asked for again. */
+  private long untilRetry() {
+    long now = System.nanoTime();
+    long least = Long.MAX_VALUE;
+    for (Map.Entry<String, Withheld> entry : withheld.entrySet()) {
+      least = Math.min(least, retryAt(entry.getValue(), source.position(entry.getKey())) - now);
+    }
+    return least;
+  }
+
+  private static long retryAt(Withheld held, Pos here) {
+    return held.at().equals(here) ? held.anyway() : held.again();
   }
 
   /** Gives each database a turn; false if none had anything left to send. */
@@ -248,9 +295,11 @@ final class ReplicaStream {
   private long advance(String name, Progress progress) throws IOException {
     Pos here = source.position(name);
     if (here == null) {
+      withheld.remove(name);
       return progress.exists && !source.isUnavailable(name) ? drop(name, progress, null) : 0;
     }
     if (here.equals(progress.replica) || here.equals(progress.droppedAt)) {
+      withheld.remove(name);
       return 0;
     }
     Pos replica = progress.replica;
@@ -263,21 +312,54 @@ final class ReplicaStream {
       }
     }
     if (here.txid().value() == 0 && !progress.exists) {
+      withheld.remove(name);
+      return 0;
+    }
+    Withheld held = withheld.get(name);
+    if (held != null && retryAt(held, here) - System.nanoTime() > 0) {
       return 0;
     }
     out.flush(); // A snapshot may take its time before its first byte.
+    long began = System.nanoTime();
     try (LtxFile file = source.snapshot(name)) {
       if (file != null) {
         long bytes = send(name, progress, file, "ltx:snapshot");
         log.info("{}: sent replica {} a snapshot at {}, {} bytes", name, peer, file.pos(), bytes);
         return bytes;
       }
+    } catch (WithheldException e) {
+      withhold(name, progress, here, e.getMessage(), began);
+      return 0;
     }
+    withheld.remove(name);
     if (!progress.exists) {
       progress.droppedAt = here;
       return 0;
     }
     return drop(name, progress, here);
+  }
+
+  /** The others go on. The replica is told nothing, so it keeps what it has. */
+  private void withhold(String name, Progress progress, Pos here, String reason, long began) {
+    long now = System.nanoTime();
+    long pause = ATTEMPTS_SHARE * (now - began);
+    Withheld before =
+        withheld.put(
+            name,
+            new Withheld(
+                here,
+                progress.exists,
+                reason,
+                now + Math.max(AGAIN_NANOS, pause),
+                now + Math.max(ANYWAY_NANOS, pause)));
+    if (before == null) {
+      log.warn("{}: it is not sent to replica {}, the others are: {}", name, peer, reason);
+    }
+  }
+
+  /** Whether the replica has a database that is not as it is here, and stays so. */
+  private boolean keepsAnOlder() {
+    return withheld.values().stream().anyMatch(Withheld::older);
   }
 
   /** Sends the transaction that follows, which may be in the log only, or a whole new database. */
@@ -288,6 +370,9 @@ final class ReplicaStream {
     try (LtxFile file =
         progress.exists ? source.next(name, progress.replica) : source.snapshot(name)) {
       return file == null ? 0 : send(name, progress, file, "ltx");
+    } catch (WithheldException e) {
+      log.warn("{}: it is not sent to {}, the others are: {}", name, peer, e.getMessage());
+      return 0;
     }
   }
 
@@ -310,6 +395,7 @@ final class ReplicaStream {
     progress.droppedAt = null;
     progress.exists = true;
     sent.put(name, file.pos());
+    withheld.remove(name);
     return Math.max(bytes, 1);
   }
 
@@ -320,7 +406,8 @@ final class ReplicaStream {
 
   /**
    * Sends a heartbeat if one is due; never blocks. It says until when the replica has everything,
-   * so one that is sent while the thread is held up by the source tells an old time.
+   * so one that is sent while the thread is held up by the source, or a database is withheld, tells
+   * an old time: 0 if there was none.
    *
    * @return nanoseconds until the next call is due
    */
@@ -332,8 +419,11 @@ final class ReplicaStream {
       return due;
     }
     try {
-      long millis = idle ? System.currentTimeMillis() : upToDateMillis;
-      return ready && out.tryHeartbeat(millis) ? interval : Math.min(interval, LATER_NANOS);
+      boolean keepsAnOlder = keepsAnOlder();
+      long millis = idle && !keepsAnOlder ? System.currentTimeMillis() : upToDateMillis;
+      return (ready || keepsAnOlder) && out.tryHeartbeat(millis)
+          ? interval
+          : Math.min(interval, LATER_NANOS);
     } catch (IOException e) {
       gone(); // The sender finds out for itself and says so.
       return interval;
@@ -386,6 +476,15 @@ final class ReplicaStream {
 
   /** See {@link StreamHandler#handoff}. */
   void handoff(String leaseId) throws IOException {
+    Optional<Map.Entry<String, Withheld>> lacking = withheld.entrySet().stream().findFirst();
+    if (lacking.isPresent()) {
+      throw new IOException(
+          "node %s does not have %s as it is here: %s"
+              .formatted(
+                  NodeId.format(peer.nodeId()),
+                  lacking.get().getKey(),
+                  lacking.get().getValue().reason()));
+    }
     if (!handoff.offer(leaseId, this::signal, options.handoffTimeout())) {
       throw new IOException(
           "node " + NodeId.format(peer.nodeId()) + " has not caught up: the lease stays here");
@@ -394,7 +493,7 @@ final class ReplicaStream {
 
   /** Sends the handoff frame if one was asked for and nothing came in between. */
   private boolean handOver() throws IOException {
-    if (!handoff.isAsked() || signalled.get()) {
+    if (!handoff.isAsked() || signalled.get() || !withheld.isEmpty()) {
       return false;
     }
     out.flush();
@@ -408,6 +507,11 @@ final class ReplicaStream {
 
   long nodeId() {
     return peer.nodeId();
+  }
+
+  /** Whether the replica is sent what is committed to the database. */
+  boolean brings(String database) {
+    return wanted(database) && !withheld.containsKey(database);
   }
 
   Instant since() {

@@ -162,7 +162,7 @@ public final class StreamHandler implements Exchange.Handler, Closeable {
     exchange.onClose(stream::gone);
     streams.add(stream);
     log.info("replica {} connected from {}", name, address);
-    acknowledgements.connected(stream, replica, db -> filter.isEmpty() || filter.contains(db));
+    acknowledgements.connected(stream, replica, stream::brings);
     readAcknowledgements(exchange, stream);
     String end = "stream ended";
     try (Heartbeats heartbeats = new Heartbeats(stream)) {

@@ -41,6 +41,12 @@ final class FakeSource implements ChangeSource {
 
   volatile IOException failure;
 
+  /** Databases whose snapshots cannot be had. */
+  final Set<String> withheld = ConcurrentHashMap.newKeySet();
+
+  /** Snapshots that were asked for. */
+  final AtomicLong snapshots = new AtomicLong();
+
   static Checksum checksum(String name, long txid) {
     return new Checksum(Checksum.FLAG | (name.hashCode() * 31L + txid) * 0x9e3779b97f4a7c15L);
   }
@@ -61,6 +67,15 @@ final class FakeSource implements ChangeSource {
     }
     changed();
     return log.pos;
+  }
+
+  /** Commits a transaction whose file is gone before a stream can send it. */
+  void commitWithoutFile(String name) {
+    Log log = logs.get(name);
+    synchronized (log) {
+      log.pos = pos(name, log.pos.txid().value() + 1);
+    }
+    changed();
   }
 
   FakeSource commits(String name, int count) {
@@ -133,6 +148,10 @@ final class FakeSource implements ChangeSource {
 
   @Override
   public LtxFile snapshot(String database) throws IOException {
+    snapshots.incrementAndGet();
+    if (withheld.contains(database)) {
+      throw new WithheldException(database + " is damaged; mend it");
+    }
     CountDownLatch gate = snapshotGate;
     try {
       if (gate != null) {

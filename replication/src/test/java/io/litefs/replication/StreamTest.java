@@ -264,6 +264,90 @@ class StreamTest {
   }
 
   @Test
+  void databaseThatCannotBeHadDoesNotKeepTheOthersBackAndComesOnceItIsMended() throws Exception {
+    source.commits("a.db", 1).commits("b.db", 3).commits("c.db", 1);
+    source.withheld.add("b.db");
+    connect();
+    assertThat(untilReady()).containsExactly("snapshot a.db 1 100", "snapshot c.db 1 100");
+    assertThat(sink.nextHeartbeat()).isCloseTo(Instant.now(), within(5, ChronoUnit.SECONDS));
+
+    // What happens to the others is no reason to read it again.
+    source.commit("a.db", 100);
+    assertThat(sink.next()).isEqualTo("ltx a.db 2 100");
+    assertThat(source.snapshots.get()).isEqualTo(3);
+
+    source.withheld.clear();
+    source.commit("b.db", 100);
+    assertThat(sink.next()).isEqualTo("snapshot b.db 4 100");
+    source.commit("b.db", 100);
+    assertThat(sink.next()).isEqualTo("ltx b.db 5 100");
+    assertThat(source.snapshots.get()).isEqualTo(4);
+  }
+
+  @Test
+  void replicaThatKeepsAnOlderDatabaseHearsNoReadyBeforeItIsMended() throws Exception {
+    source.commits("a.db", 1).commits("b.db", 3);
+    source.withheld.add("b.db");
+    sink.positions.put("b.db", otherHistory("b.db", 5));
+    connect();
+    assertThat(sink.next()).isEqualTo("snapshot a.db 1 100");
+    // It hears that the primary is there, and not that it has everything.
+    for (int i = 0; i < 3; i++) {
+      assertThat(sink.nextHeartbeat()).isEqualTo(Instant.EPOCH);
+    }
+    assertThat(sink.events).isEmpty();
+
+    source.withheld.clear();
+    source.commit("b.db", 100);
+    assertThat(untilReady()).containsExactly("snapshot b.db 4 100");
+  }
+
+  @Test
+  void heartbeatsDoNotHideThatADatabaseIsWithheldFromAReplicaThatWasInSync() throws Exception {
+    source.commits("b.db", 3);
+    connect();
+    untilReady();
+    source.withheld.add("b.db");
+    source.commitWithoutFile("b.db");
+    Instant committed = Instant.now();
+    await(() -> source.snapshots.get() == 2);
+
+    for (int i = 0; i < 5; i++) {
+      assertThat(sink.nextHeartbeat()).isBeforeOrEqualTo(committed);
+    }
+  }
+
+  @Test
+  void handoffToAReplicaThatLacksADatabaseIsRefusedWithTheReason() throws Exception {
+    source.commits("b.db", 3);
+    source.withheld.add("b.db");
+    connect();
+    untilReady();
+
+    assertThatThrownBy(() -> handler.handoff(REPLICA, "lease-1"))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            "node 00000000000000BB does not have b.db as it is here: b.db is damaged; mend it");
+    assertThat(handler.acknowledgements().inSync("b.db")).isZero();
+  }
+
+  @Test
+  void nodeThatIsAboutToLeadIsSentTheOthers() throws Exception {
+    source.commits("a.db", 1).commits("b.db", 3).commits("c.db", 1);
+    source.withheld.add("b.db");
+    server.start();
+    client = client().forTheTail();
+    client.runOnce();
+
+    assertThat(List.copyOf(sink.events))
+        .containsExactly(
+            "connected aa LFSC00000000000000CC",
+            "snapshot a.db 1 100",
+            "snapshot c.db 1 100",
+            "disconnected");
+  }
+
+  @Test
   void demotionEndsTheStreamInAnOrderlyWay() throws Exception {
     source.commits("a.db", 1);
     connect();
