@@ -296,7 +296,8 @@ final class Node implements Closeable {
     routes.put("GET /events", new EventsHandler(events));
     routes.put(
         "POST /import", ifMounted(new ImportHandler(store::isPrimary, store::importDatabase)));
-    routes.put("GET /export", new ExportHandler(name -> StoreExport.of(store, name)));
+    routes.put(
+        "GET /export", new ExportHandler((name, damaged) -> StoreExport.of(store, name, damaged)));
     HaltHandler halt = new HaltHandler(store.haltLocks());
     routes.put("POST /halt", ifMounted(halt::acquire));
     routes.put("DELETE /halt", halt::release);

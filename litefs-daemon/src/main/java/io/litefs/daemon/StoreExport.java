@@ -11,8 +11,8 @@ import java.io.InputStream;
 record StoreExport(Export export) implements Exported {
 
   /** Null if there is no such database. */
-  static StoreExport of(Store store, String name) throws IOException {
-    Export export = store.export(name);
+  static StoreExport of(Store store, String name, boolean damaged) throws IOException {
+    Export export = store.export(name, damaged);
     return export == null ? null : new StoreExport(export);
   }
 

@@ -140,7 +140,7 @@ final class VerifyCommand implements Callable<Integer> {
     VerifyReport[] report = new VerifyReport[1];
     InterruptedException[] interrupted = new InterruptedException[1];
     boolean exists =
-        api.exportIfExists(
+        api.exportAsItIs(
             dir.getFileName().toString(),
             (in, pos, size) -> {
               if (pos.isEmpty() || size < 0) {

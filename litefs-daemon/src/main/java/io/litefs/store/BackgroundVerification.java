@@ -9,8 +9,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Reads every page of a database and compares it with its checksum, slowly, after a start that
- * followed no orderly stop: recovery reads only what the log has since the base.
+ * Reads every page of a database and compares it with its checksum, slowly: after a start that
+ * followed no orderly stop, since recovery reads only what the log has since the base, and when a
+ * database turned out to be damaged.
  *
  * <p>Each slice is held still while it is read, so it is small; the database changes between them.
  * A page that differs is looked at again under the database's lock before it counts.
@@ -25,11 +26,16 @@ final class BackgroundVerification implements Runnable {
   private static final int TRIES = 1000;
 
   private final Database database;
+  private final String why;
   private final RateLimit pace = new RateLimit(BYTES_PER_SECOND);
   private final List<Long> damaged = new ArrayList<>();
 
-  BackgroundVerification(Database database) {
+  /**
+   * @param why in the words of the log
+   */
+  BackgroundVerification(Database database, String why) {
     this.database = database;
+    this.why = why;
   }
 
   /** The pages found so far that are not what they should be. */
@@ -47,8 +53,9 @@ final class BackgroundVerification implements Runnable {
       }
       if (damaged.isEmpty()) {
         logger.info(
-            "{}: every page has its checksum, after an unclean stop ({} ms)",
+            "{}: every page has its checksum, {} ({} ms)",
             database.name(),
+            why,
             (System.nanoTime() - started) / 1_000_000);
       }
     } catch (InterruptedException e) {
@@ -138,12 +145,10 @@ final class BackgroundVerification implements Runnable {
     database.metrics().damagedPages.increment();
     if (damaged.size() <= NAMED_PAGES) {
       logger.error(
-          "{}: page {} does not have its checksum: the disk has lost or changed it; 'litefs verify"
-              + " {}' names every such page, 'litefs import -name {} FILE' with an export of another"
-              + " node replaces the database",
+          "{}: page {} does not have its checksum: the disk has lost or changed it; 'litefs import"
+              + " -name {} FILE' with an export of another node replaces the database",
           database.name(),
           pgno,
-          database.name(),
           database.name());
     }
   }

@@ -1280,6 +1280,11 @@ public final class Database {
     }
   }
 
+  /** Puts the whole database in the place of its log. For recovery. */
+  void replaceLog() throws IOException {
+    Snapshots.replaceLog(this, store.soundness());
+  }
+
   // ------------------------------------------------- changing
 
   /**

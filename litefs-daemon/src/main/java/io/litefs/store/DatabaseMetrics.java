@@ -11,7 +11,7 @@ public final class DatabaseMetrics {
   public final LongAdder commits = new LongAdder();
   public final LongAdder reaps = new LongAdder();
 
-  /** Pages that the verification after an unclean stop found to be other than they should. */
+  /** Pages that a verification in the background found to be other than they should. */
   public final LongAdder damagedPages = new LongAdder();
 
   DatabaseMetrics() {}

@@ -175,7 +175,7 @@ final class Recovery {
         database.name(),
         known.pos());
     databaseFile().file().fsync();
-    Snapshots.replaceLog(database);
+    database.replaceLog();
     walEnd = base.wal();
     walIsKnown = ours;
     if (wal != null && !base.wal().applied()) {

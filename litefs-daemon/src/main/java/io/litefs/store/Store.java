@@ -8,6 +8,7 @@ import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
 import io.litefs.replication.ChangeSink;
 import io.litefs.replication.ChangeSource;
+import io.litefs.replication.WithheldException;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
@@ -100,6 +101,8 @@ public final class Store implements ChangeSource, Closeable {
             thread.setPriority(Thread.MIN_PRIORITY);
             return thread;
           });
+
+  private final Soundness soundness = new Soundness(this::isPrimary, verification);
 
   private volatile StoreObserver observer = StoreObserver.NONE;
   private final HaltLocks haltLocks = new HaltLocks(this);
@@ -301,7 +304,7 @@ public final class Store implements ChangeSource, Closeable {
   private void verifyUnread() {
     for (Database database : databases.values()) {
       if (database.bases().isUnread() && !verification.isShutdown()) {
-        new BackgroundVerification(database).run();
+        soundness.count(database, "after an unclean stop");
       }
     }
   }
@@ -622,6 +625,10 @@ public final class Store implements ChangeSource, Closeable {
   }
 
   /** Databases that could not be recovered. */
+  Soundness soundness() {
+    return soundness;
+  }
+
   public Quarantine quarantine() {
     return quarantine;
   }
@@ -751,12 +758,25 @@ public final class Store implements ChangeSource, Closeable {
   public void importDatabase(String name, InputStream in) throws IOException {
     requireWritable(name);
     new Importer(this).run(name, in);
+    soundness.sound(name);
   }
 
-  /** The database as of one position; null if there is none. */
-  public Export export(String name) throws IOException {
+  /**
+   * The database as of one position; null if there is none.
+   *
+   * @param damaged whether it is wanted even if its pages are not what the position says
+   * @throws WithheldException if they are not, and it is not
+   */
+  public Export export(String name, boolean damaged) throws IOException {
     Database database = databases.get(name);
-    return database == null || !database.state().exists() ? null : Snapshots.export(database);
+    return database == null || !database.state().exists()
+        ? null
+        : Snapshots.export(database, soundness, damaged);
+  }
+
+  /** Whether a database was found damaged when all of it was last read. */
+  public boolean isDamaged(String name) {
+    return soundness.isDamaged(name);
   }
 
   /** What feeds this store from a primary's stream. */
@@ -861,7 +881,7 @@ public final class Store implements ChangeSource, Closeable {
         return first;
       }
     }
-    return Snapshots.ltx(database);
+    return Snapshots.ltx(database, soundness);
   }
 
   @Override

@@ -351,7 +351,7 @@ class BaseTest {
     Path copy = killed();
     try (StoreFixture again = new StoreFixture(copy)) {
       assertThat(again.store.find(DB).pos()).isEqualTo(pos);
-      assertThat(again.store.export(DB)).isNull();
+      assertThat(again.store.export(DB, false)).isNull();
     }
   }
 
@@ -362,11 +362,11 @@ class BaseTest {
     try (StoreFixture again = new StoreFixture(copy)) {
       Database started = again.store.find(DB);
       assertThat(started.bases().isUnread()).isTrue();
-      BackgroundVerification sound = new BackgroundVerification(started);
+      BackgroundVerification sound = new BackgroundVerification(started, "as a test asks");
       sound.run();
       assertThat(sound.damaged()).isEmpty();
       flip(again.file(DB, "database"), 4096 * 11 + 100);
-      BackgroundVerification damaged = new BackgroundVerification(started);
+      BackgroundVerification damaged = new BackgroundVerification(started, "as a test asks");
       damaged.run();
       assertThat(damaged.damaged()).containsExactly(12L);
     }
@@ -478,7 +478,7 @@ class BaseTest {
     try (StoreFixture again = new StoreFixture(copy)) {
       Database started = again.store.find(DB);
       assertThat(started.pos().txid()).isEqualTo(before.txid().next());
-      BackgroundVerification verification = new BackgroundVerification(started);
+      BackgroundVerification verification = new BackgroundVerification(started, "as a test asks");
       verification.run();
       assertThat(verification.damaged()).isEmpty();
       assertThat(StrayPagesMark.isSet(copy.resolve("dbs").resolve(DB))).isFalse();

@@ -177,7 +177,7 @@ final class StoreFixture implements AutoCloseable {
   }
 
   byte[] export(String name) throws IOException {
-    try (Export export = store.export(name)) {
+    try (Export export = store.export(name, false)) {
       return export.stream().readAllBytes();
     }
   }

@@ -179,7 +179,7 @@ class StoreTest {
     Database database = arrive("a.db", content, 4096);
     database.drop();
     assertThat(database.pos()).isEqualTo(new Pos(new Txid(2), Checksum.EMPTY_DATABASE));
-    assertThat(primary.store.export("a.db")).isNull();
+    assertThat(primary.store.export("a.db", false)).isNull();
     assertThat(arrive("a.db", content, 4096).pos().txid()).isEqualTo(new Txid(3));
   }
 

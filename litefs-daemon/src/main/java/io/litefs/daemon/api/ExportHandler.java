@@ -8,7 +8,10 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.util.Optional;
 
-/** {@code GET /export?name=}: a database as of one position. */
+/**
+ * {@code GET /export?name=}: a database as of one position, refused if it is damaged unless {@code
+ * damaged=true} is said.
+ */
 public final class ExportHandler implements Exchange.Handler {
 
   /**
@@ -27,10 +30,15 @@ public final class ExportHandler implements Exchange.Handler {
     Pos pos();
   }
 
-  /** Begins an export; null if there is no such database. */
+  /** Begins an export. */
   @FunctionalInterface
   public interface Exporter {
-    Exported export(String name) throws IOException;
+    /**
+     * Null if there is no such database.
+     *
+     * @param damaged whether it is wanted even if its pages are not what its position says
+     */
+    Exported export(String name, boolean damaged) throws IOException;
   }
 
   private final Exporter exporter;
@@ -46,7 +54,8 @@ public final class ExportHandler implements Exchange.Handler {
       exchange.respondText(400, DatabaseName.REQUIRED);
       return;
     }
-    try (Exported exported = exporter.export(name.get())) {
+    boolean damaged = exchange.query("damaged").map("true"::equals).orElse(false);
+    try (Exported exported = exporter.export(name.get(), damaged)) {
       if (exported == null) {
         exchange.respondText(404, "no such database: " + name.get());
         return;

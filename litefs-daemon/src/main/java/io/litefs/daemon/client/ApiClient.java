@@ -306,20 +306,25 @@ public final class ApiClient {
   }
 
   public void export(String name, Receiver receiver) throws CommandException, InterruptedException {
-    if (!exportIfExists(name, receiver)) {
+    if (!export(named("/export", name), name, receiver)) {
       throw new CommandException(
           "cannot export '" + name + "': the node at " + base + " has no such database");
     }
   }
 
   /**
-   * Receives a database.
+   * Receives a database, be it damaged or not.
    *
    * @return false if the node has none of this name
    */
-  public boolean exportIfExists(String name, Receiver receiver)
+  public boolean exportAsItIs(String name, Receiver receiver)
       throws CommandException, InterruptedException {
-    HttpResponse<InputStream> response = send(HttpRequest.newBuilder(named("/export", name)).GET());
+    return export(URI.create(named("/export", name) + "&damaged=true"), name, receiver);
+  }
+
+  private boolean export(URI uri, String name, Receiver receiver)
+      throws CommandException, InterruptedException {
+    HttpResponse<InputStream> response = send(HttpRequest.newBuilder(uri).GET());
     try (InputStream body = response.body()) {
       if (response.statusCode() == 404) {
         return false;

@@ -186,7 +186,10 @@ public final class StatusCollector implements AutoCloseable {
               database.ltxBytes(),
               held.getOrDefault(database.name(), List.of()),
               Optional.ofNullable(database.lockWait()).map(StatusCollector::waiting),
-              notes(database, diverged.getOrDefault(database.name(), 0L))));
+              notes(
+                  database,
+                  store.isDamaged(database.name()),
+                  diverged.getOrDefault(database.name(), 0L))));
     }
     return list;
   }
@@ -200,14 +203,18 @@ public final class StatusCollector implements AutoCloseable {
         wait.txid().toString(), wait.since(), wait.holder().map(LockHolder::toString).orElse(""));
   }
 
-  private static List<String> notes(Database database, long diverged) {
+  private static List<String> notes(Database database, boolean isDamaged, long diverged) {
     List<String> notes = new ArrayList<>();
+    if (isDamaged) {
+      notes.add(
+          "it is damaged, so it is neither exported nor sent to replicas that need all of it; 'litefs verify' and the log tell more");
+    }
     long damaged = database.metrics().damagedPages.sum();
     if (damaged > 0) {
       notes.add(
           damaged
               + (damaged == 1 ? " page was" : " pages were")
-              + " found without the right checksum after an unclean stop; 'litefs verify' tells more");
+              + " found without the right checksum; 'litefs verify' tells more");
     }
     if (diverged > 0) {
       notes.add(

@@ -93,7 +93,8 @@ class HandlersTest {
   @Test
   void exportSendsTheDatabaseWithItsSizeAndPosition() throws IOException {
     AtomicBoolean closed = new AtomicBoolean();
-    new ExportHandler(name -> exported(name + "!", closed)).handle(exchange.name("a.db"));
+    new ExportHandler((name, damaged) -> exported(name + "!", closed))
+        .handle(exchange.name("a.db"));
     assertThat(exchange.status).isEqualTo(200);
     assertThat(exchange.text()).isEqualTo("a.db!");
     assertThat(exchange.length).isEqualTo(5);
@@ -103,7 +104,7 @@ class HandlersTest {
 
   @Test
   void exportOfAnAbsentDatabaseIs404() throws IOException {
-    new ExportHandler(name -> null).handle(exchange.name("a.db"));
+    new ExportHandler((name, damaged) -> null).handle(exchange.name("a.db"));
     assertThat(exchange.status).isEqualTo(404);
     assertThat(exchange.text()).contains("a.db");
   }
