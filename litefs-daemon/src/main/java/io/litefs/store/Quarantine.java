@@ -258,7 +258,7 @@ public final class Quarantine {
       return "database %s could not be opened and is not served: %s; it is untouched in %s; remove the cause, it is tried again every few seconds"
           .formatted(entry.database(), entry.reason(), entry.path());
     }
-    return "database %s could not be recovered and is not served: %s; all of it is kept in %s; 'litefs import -name %s FILE' on the primary replaces it, a replica fetches it from its primary"
+    return "database %s could not be recovered and is not served: %s; all of it is kept in %s; a replica fetches it from its primary; 'litefs promote' on a replica that has it makes that one primary, or 'litefs import -name %s FILE' on the primary replaces it"
         .formatted(entry.database(), entry.reason(), entry.path(), entry.database());
   }
 
@@ -273,7 +273,9 @@ public final class Quarantine {
         journal and WAL if there were any, and the transactions (ltx/).
 
         On a replica nothing has to be done: it fetches the database from its primary. On the primary
-        applications get EIO (disk I/O error) for this name until it is replaced:
+        applications get EIO for this name (SQLite says "unable to open database file") until it is
+        replaced. With Consul, 'litefs promote' on a replica that has it is enough: it leads, and this
+        node fetches the database from it. Otherwise take a copy:
 
           from a replica that has it:  litefs export -url http://REPLICA:20202 -name '%s' FILE
           or from a backup: take that file; or from here, what SQLite can still read:

@@ -26,6 +26,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -764,11 +765,17 @@ public final class Store implements ChangeSource, Closeable {
   /**
    * The database as of one position; null if there is none.
    *
-   * @param damaged whether it is wanted even if its pages are not what the position says
-   * @throws WithheldException if they are not, and it is not
+   * @param damaged whether it is wanted even if its pages are not what the position says; one in
+   *     quarantine is none then
+   * @throws WithheldException if it is damaged or in quarantine
    */
   public Export export(String name, boolean damaged) throws IOException {
     Database database = databases.get(name);
+    Optional<Quarantine.Entry> aside =
+        database == null && !damaged ? quarantine.blocking(name) : Optional.empty();
+    if (aside.isPresent()) {
+      throw new WithheldException(Quarantine.message(aside.get()));
+    }
     return database == null || !database.state().exists()
         ? null
         : Snapshots.export(database, soundness, damaged);

@@ -7,6 +7,7 @@ import io.litefs.ltx.Pos;
 import io.litefs.ltx.Txid;
 import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
+import io.litefs.replication.WithheldException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.AfterEach;
@@ -50,6 +51,17 @@ class QuarantineTest {
         .hasMessageContaining("litefs import -name bad-1.db FILE");
     assertThat(node.file("bad-1.db", "")).doesNotExist();
     assertThatThrownBy(() -> node.store.rename("other.db", "bad-1.db")).isNotNull();
+  }
+
+  @Test
+  void anExportIsRefusedWithReasonPlaceAndRemedy() {
+    assertThatThrownBy(() -> node.export("bad-1.db"))
+        .isInstanceOf(WithheldException.class)
+        .hasMessageContainingAll(
+            "it is damaged",
+            "quarantine/bad-1.db-",
+            "'litefs promote'",
+            "litefs import -name bad-1.db FILE");
   }
 
   @Test

@@ -89,6 +89,22 @@ class QuarantineTest {
       }
       assertThat(Commands.run("cat", cluster.primary().db("bad.db").toString()).output())
           .contains("Input/output error");
+      assertThat(
+              Commands.shell("sqlite3 %s .tables".formatted(cluster.primary().db("bad.db")))
+                  .output())
+          .contains("unable to open database");
+      Commands.Result export =
+          Node.litefs(
+              Await.LONG,
+              "export",
+              "-url",
+              "http://127.0.0.1:" + cluster.primary().port(),
+              "-name",
+              "bad.db",
+              kept.resolveSibling("copy.db").toString());
+      assertThat(export.exitCode()).isEqualTo(1);
+      assertThat(export.output().lines()).hasSize(1);
+      assertThat(export.output()).contains("cannot export 'bad.db'", kept.toString(), "promote");
       assertThat(cluster.primary().backing("bad.db", "")).doesNotExist();
       assertThat(cluster.primary().log()).containsOnlyOnce("an application gets EIO");
       // The replica still has it.
