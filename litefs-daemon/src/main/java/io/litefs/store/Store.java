@@ -625,11 +625,12 @@ public final class Store implements ChangeSource, Closeable {
     return divergence;
   }
 
-  /** Databases that could not be recovered. */
+  /** Databases that are served although they are damaged. */
   Soundness soundness() {
     return soundness;
   }
 
+  /** Databases that could not be recovered. */
   public Quarantine quarantine() {
     return quarantine;
   }
