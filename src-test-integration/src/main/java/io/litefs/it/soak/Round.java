@@ -106,6 +106,10 @@ final class Round {
               kind == Writer.Kind.SHELL ? 40 : 400,
               kind == Writer.Kind.SHELL,
               null);
+      boolean mayBeWal = db.style == Workload.Style.WAL || db.style == Workload.Style.ANY;
+      if (mayBeWal && kind != Writer.Kind.JDBC) {
+        script = Workload.withoutSavepoints(script);
+      }
       writers.add(
           Writer.start(
               kind, writer, db.name, life.primary().db(db.name), false, script, dir, stop));

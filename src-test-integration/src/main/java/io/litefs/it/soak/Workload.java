@@ -107,6 +107,24 @@ final class Workload {
     return workload.script;
   }
 
+  /**
+   * For a writer with SQLite 3.40.1, which Debian 12 has: in WAL mode a transaction that went back
+   * to a savepoint after its cache had spilled leaves frames without a checksum. If all connections
+   * are killed, the next one finds nothing from there on, on any filesystem.
+   */
+  static List<String> withoutSavepoints(List<String> script) {
+    List<String> kept = new ArrayList<>();
+    boolean within = false;
+    for (String line : script) {
+      within |= line.equals("S SAVEPOINT undone");
+      if (!within) {
+        kept.add(line);
+      }
+      within &= !line.equals("S RELEASE undone");
+    }
+    return kept;
+  }
+
   /** A script that only reads, and in which every snapshot must be one between transactions. */
   static List<String> reader(Random random, int reads) {
     List<String> script = new ArrayList<>(List.of("O"));
