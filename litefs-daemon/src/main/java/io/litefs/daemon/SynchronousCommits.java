@@ -17,7 +17,7 @@ import org.slf4j.LoggerFactory;
  *
  * <p>{@code on-timeout: fail}: a commit begins only when so many are in sync, and fails without a
  * trace if they are not within the timeout. If they then do not acknowledge it in time it fails
- * too, and is taken back by another transaction.
+ * too, and is taken back by another transaction. What nothing could take back waits and stays.
  *
  * <p>{@code on-timeout: continue}: a commit that was not acknowledged in time returns all the same,
  * and those after it do not wait at all until replicas have caught up: one that has died must not
@@ -75,6 +75,26 @@ final class SynchronousCommits implements CommitSync {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       return !fails;
+    }
+  }
+
+  @Override
+  public void awaitIrrevocable(String database, Pos pos) {
+    try {
+      if (!fails) {
+        awaitUnlessBehind(database, pos);
+      } else if (!acknowledgements.await(database, pos, replicas, timeout)) {
+        log.warn(
+            "{}: transaction {} is kept although {} of {} replicas have it after {} ms: it replaces "
+                + "or removes what could not be brought back",
+            database,
+            pos.txid(),
+            acknowledgements.count(database, pos),
+            replicas,
+            timeout.toMillis());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 

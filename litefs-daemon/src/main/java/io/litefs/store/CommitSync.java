@@ -26,4 +26,10 @@ public interface CommitSync {
    *     taken back by another one, since a replica may have it
    */
   boolean await(String database, Pos pos);
+
+  /**
+   * Waits as long for a transaction that nothing could take back: it stays whoever has it, and
+   * {@link #before} was not asked.
+   */
+  void awaitIrrevocable(String database, Pos pos);
 }

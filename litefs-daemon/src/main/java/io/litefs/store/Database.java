@@ -414,9 +414,7 @@ public final class Database {
         true,
         () -> {
           if (state.exists()) {
-            TransactionRecorder.Recorded recorded = recorder.recordDrop(state);
-            commit(recorded, false);
-            access.awaitReplicas(); // What is gone from the mount cannot be taken back.
+            access.irrevocably(() -> commit(recorder.recordDrop(state), false));
           }
           removeFiles();
         });
@@ -995,7 +993,8 @@ public final class Database {
           if (moved.size() > 0) {
             DatabaseHeader header = parseHeader(moved);
             moved.file().fsync(); // as for what arrives otherwise
-            recordFromFile(moved, header, PageTable.range(header.pageCount(moved.size())));
+            PageTable all = PageTable.range(header.pageCount(moved.size()));
+            access.irrevocably(() -> recordFromFile(moved, header, all));
           }
           removeFiles();
           files.adopt(FileKind.DATABASE, source.files);

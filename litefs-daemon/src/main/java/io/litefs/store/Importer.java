@@ -151,11 +151,15 @@ final class Importer {
       }
       // The log gets only what differs from the content before: the rest must be on disk.
       source.fsync();
-      recorded.append();
-      database.files().replaceDatabase(temporary);
-      database.emptyWal();
-      database.accept(recorded, header.isWal());
-      database.access().awaitReplicas(); // The database before is gone, so it cannot be taken back.
+      database
+          .access()
+          .irrevocably(
+              () -> {
+                recorded.append();
+                database.files().replaceDatabase(temporary);
+                database.emptyWal();
+                database.accept(recorded, header.isWal());
+              });
     } finally {
       database.lock.unlock();
       database.stable.writeLock().unlock();

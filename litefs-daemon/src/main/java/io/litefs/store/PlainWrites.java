@@ -207,8 +207,7 @@ final class PlainWrites {
         file.file().fsync();
       }
       PageTable pages = arriving ? PageTable.range(header.pageCount(file.size())) : touched;
-      database.recordFromFile(file, header, pages);
-      database.access().awaitReplicas(); // Without a journal nothing takes it back.
+      database.access().irrevocably(() -> database.recordFromFile(file, header, pages));
     }
     if (arriving) {
       files.forgetAside();

@@ -348,11 +348,16 @@ final class WalCapture {
           throw new StoreException(
               "the WAL at offset " + committedEnd + " has no frames that its index could mean");
         }
-        if (captured.recorded() != null) {
-          captured.recorded().append();
-        }
-        accept(captured, false);
-        database.access().awaitReplicas(); // It is published: nothing takes it back.
+        // It is published: applications see it.
+        database
+            .access()
+            .irrevocably(
+                () -> {
+                  if (captured.recorded() != null) {
+                    captured.recorded().append();
+                  }
+                  accept(captured, false);
+                });
       }
     }
     if (committedChecksum == null) {

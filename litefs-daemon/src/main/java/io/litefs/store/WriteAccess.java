@@ -4,6 +4,7 @@ import io.litefs.ltx.Pos;
 import io.litefs.ltx.Txid;
 import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
+import java.io.IOException;
 import java.nio.file.Path;
 
 /**
@@ -26,6 +27,9 @@ final class WriteAccess implements CommitGate {
 
   /** What is recorded next takes back a commit that failed, so it must not wait or fail. */
   private boolean takingBack;
+
+  /** What is recorded next nothing could take back, so it must not fail for want of replicas. */
+  private boolean irrevocable;
 
   WriteAccess(Store store, Database database) {
     this.store = store;
@@ -63,7 +67,7 @@ final class WriteAccess implements CommitGate {
     CommitSync sync = store.commitSync();
     if (now != null) {
       now.forward(file, after);
-    } else if (sync != null && store.isPrimary() && !takingBack) {
+    } else if (sync != null && store.isPrimary() && !takingBack && !irrevocable) {
       sync.before(database.name());
     }
   }
@@ -106,6 +110,25 @@ final class WriteAccess implements CommitGate {
     boolean acknowledged = store.isPrimary() && sync.await(database.name(), database.pos());
     // What a replica has said after the lease's end the next primary may not have waited for.
     return !sync.mayFail() || acknowledged && store.mayCommit();
+  }
+
+  /**
+   * Runs what may record a transaction that is none of SQLite's with a journal or a WAL: there is
+   * nobody who would roll it back, and what it replaces is gone. So it waits for replicas, and
+   * stays if too few have it in time.
+   */
+  void irrevocably(Database.Change recording) throws IOException {
+    Pos before = database.pos();
+    irrevocable = true;
+    try {
+      recording.run();
+    } finally {
+      irrevocable = false;
+    }
+    CommitSync sync = store.commitSync();
+    if (sync != null && !takingBack && session == null && !database.pos().equals(before)) {
+      sync.awaitIrrevocable(database.name(), database.pos());
+    }
   }
 
   /** Whether what is recorded next takes back a commit that failed. */

@@ -16,6 +16,9 @@ final class NoReplicas implements CommitSync {
   }
 
   @Override
+  public void awaitIrrevocable(String name, Pos pos) {}
+
+  @Override
   public boolean mayFail() {
     return true;
   }

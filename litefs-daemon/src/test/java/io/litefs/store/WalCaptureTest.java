@@ -311,6 +311,9 @@ class WalCaptureTest {
     }
 
     @Override
+    public void awaitIrrevocable(String name, Pos pos) {}
+
+    @Override
     public boolean mayFail() {
       return mayFail;
     }

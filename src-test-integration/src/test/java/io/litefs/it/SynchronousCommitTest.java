@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.litefs.it.sqlite.Driver;
 import io.litefs.it.sqlite.Session;
 import io.litefs.it.sqlite.SqliteError;
+import java.nio.file.Path;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -126,6 +127,66 @@ class SynchronousCommitTest {
         cluster.assertIdentical(db);
       }
     }
+  }
+
+  /** They are no transactions of SQLite's, which could roll them back. */
+  @Test
+  void whatNothingCouldTakeBackGoesOnWithoutReplicasWhenItHasWaited() {
+    try (Cluster cluster = cluster("fail")) {
+      awaitInSync(cluster);
+      Node primary = cluster.primary();
+      Path other = primary.home().resolve("other.db");
+      Commands.run("sqlite3", other.toString(), Sql.CREATE + ";" + Sql.insert(30, 300)).orThrow();
+      for (String db : new String[] {"dropped", "imported", "copied", "moved"}) {
+        Commands.run("sqlite3", primary.db(db).toString(), Sql.CREATE).orThrow();
+        cluster.sync(db);
+      }
+      cluster.replica().stop();
+      String url = "http://127.0.0.1:" + primary.port();
+      goesOn(
+          "imported",
+          primary,
+          () ->
+              Node.litefs(
+                      Duration.ofMinutes(1),
+                      "import",
+                      "-name",
+                      "imported",
+                      "-url",
+                      url,
+                      other.toString())
+                  .orThrow());
+      goesOn(
+          "copied",
+          primary,
+          () -> Commands.run("cp", other.toString(), primary.db("copied").toString()).orThrow());
+      goesOn(
+          "moved",
+          primary,
+          () ->
+              Commands.run(
+                      "mv", primary.db("moved").toString(), primary.db("moved-away").toString())
+                  .orThrow());
+      goesOn(
+          "dropped", primary, () -> Commands.run("rm", primary.db("dropped").toString()).orThrow());
+      primary.kill();
+      primary.start();
+      assertThat(
+              Commands.run("sqlite3", primary.db("copied").toString(), "SELECT count(*) FROM t")
+                  .output())
+          .isEqualTo("30\n");
+      cluster.replica().start();
+      for (String db : new String[] {"imported", "copied", "moved-away"}) {
+        cluster.assertIdentical(db);
+      }
+      cluster.assertDropped("dropped");
+      cluster.assertDropped("moved");
+    }
+  }
+
+  private static void goesOn(String db, Node primary, Runnable change) {
+    assertThat(millis(change)).as("%s waits", db).isGreaterThanOrEqualTo(1900);
+    assertThat(primary.log()).contains(db + ": transaction 0000000000000002 is kept although");
   }
 
   @Test
