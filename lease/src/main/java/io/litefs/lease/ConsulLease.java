@@ -84,6 +84,11 @@ final class ConsulLease implements Lease {
   }
 
   @Override
+  public Duration overdue() {
+    return Duration.ofNanos(Math.max(0, System.nanoTime() - deadlineNanos));
+  }
+
+  @Override
   public boolean isHeld() {
     return !over && deadlineNanos - System.nanoTime() > 0;
   }

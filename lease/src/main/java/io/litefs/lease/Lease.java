@@ -26,6 +26,12 @@ public interface Lease extends AutoCloseable {
   Optional<Duration> remaining();
 
   /**
+   * For how long the time to live has been over: what this node has noticed too late. Zero while it
+   * is not over, and for a lease that does not end.
+   */
+  Duration overdue();
+
+  /**
    * Whether the lease is this node's at this instant. Costs a volatile read and a look at the
    * clock: to be asked for every commit.
    */

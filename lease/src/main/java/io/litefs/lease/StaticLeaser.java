@@ -112,6 +112,11 @@ public final class StaticLeaser implements Leaser {
     }
 
     @Override
+    public Duration overdue() {
+      return Duration.ZERO;
+    }
+
+    @Override
     public boolean isHeld() {
       return given.getCount() > 0;
     }

@@ -98,6 +98,7 @@ class ConsulLeaserTest {
     try (Lease lease = one.acquire().orElseThrow()) {
       assertThat(lease.isHeld()).isTrue();
       assertThat(lease.remaining().orElseThrow()).isBetween(Duration.ofMillis(1), TTL);
+      assertThat(lease.overdue()).isZero();
       assertThat(two.acquire()).isEmpty();
       assertThat(two.primary()).contains(info("one"));
       assertThat(one.primary()).contains(info("one"));
@@ -220,6 +221,7 @@ class ConsulLeaserTest {
     try {
       reason = lease.awaitEnd(LONG).orElseThrow();
       assertThat(lease.isHeld()).isFalse();
+      assertThat(lease.overdue()).isPositive();
       assertThat(Duration.ofNanos(System.nanoTime() - paused)).isLessThan(TTL.plusMillis(500));
     } finally {
       consul.resume();

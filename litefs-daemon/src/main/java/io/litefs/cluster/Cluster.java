@@ -504,6 +504,7 @@ public final class Cluster implements PrimaryView, Closeable {
   private void stepDown(String reason, Level level) {
     log.atLevel(level)
         .log("this node is not the primary any more: the lease has ended, because {}", reason);
+    lag.ledUntil(clock.millis() - lease.overdue().toMillis());
     lease = null; // First: no commit from here on.
     try {
       store.becomeReplica(options.candidate());
@@ -544,6 +545,7 @@ public final class Cluster implements PrimaryView, Closeable {
       send(held, nodeId);
       lease = null;
       yieldUntilNanos = System.nanoTime() + options.demoteDelay().toNanos();
+      lag.ledUntil(clock.millis());
       store.becomeReplica(options.candidate());
       change(Role.DEMOTED, Optional.empty());
     } finally {

@@ -5,7 +5,8 @@ import java.time.InstantSource;
 /**
  * How old the data of a replica is: the time since the primary last said, by a heartbeat or by a
  * transaction, "this is all until now". So it rises to the heartbeat's interval (1 s) and falls
- * back while all is well. Both clocks matter; a primary whose clock is ahead gives 0. Thread-safe.
+ * back while all is well. What this node itself said while it was the primary counts as well. Both
+ * clocks matter; a primary whose clock is ahead gives 0. Thread-safe.
  */
 final class Lag {
 
@@ -29,6 +30,12 @@ final class Lag {
   /** All that existed at the connect has been applied. */
   void synced() {
     synced = true;
+  }
+
+  /** This node was the primary until {@code millis} of its clock, so it had all there was. */
+  void ledUntil(long millis) {
+    synced = true;
+    lastWordMillis = millis;
   }
 
   /** Milliseconds; {@link Integer#MAX_VALUE} before the first sync. */

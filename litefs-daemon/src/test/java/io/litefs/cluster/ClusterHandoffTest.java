@@ -16,7 +16,7 @@ import java.io.IOException;
 import java.net.URI;
 import java.nio.ByteBuffer;
 import java.time.Duration;
-import java.time.InstantSource;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -49,6 +49,12 @@ class ClusterHandoffTest {
   private volatile boolean commitHangs;
   private volatile boolean receiverIsGone;
   private volatile boolean leaseIsLost;
+  private volatile Instant now = Instant.parse("2026-01-02T03:04:05Z");
+
+  /** How late this node notices that its lease is over. */
+  private volatile Duration overdue = Duration.ZERO;
+
+  private final CompletableFuture<String> leaseEnd = new CompletableFuture<>();
 
   private final Cluster cluster =
       new Cluster(
@@ -59,7 +65,7 @@ class ClusterHandoffTest {
           new NoPeers(),
           new NoCache(),
           new ClusterOptions(SELF, true, true, false, Duration.ofMillis(10), Duration.ofHours(1)),
-          InstantSource.system());
+          () -> now);
 
   @BeforeEach
   void lead() throws Exception {
@@ -114,8 +120,32 @@ class ClusterHandoffTest {
     assertThat(roles).startsWith(Role.HANDING_OVER, Role.DEMOTED);
   }
 
+  /** It had all that there was. */
+  @Test
+  void theLagOfANodeThatHasHandedOverBeginsThen() throws IOException {
+    now = now.plusSeconds(600);
+    cluster.handOff(REPLICA);
+    assertThat(cluster.lagMillis()).isZero();
+    now = now.plusMillis(400);
+    assertThat(cluster.lagMillis()).isEqualTo(400);
+  }
+
+  /** A process that was stopped meanwhile notices late. */
+  @Test
+  void theLagOfANodeThatHasLostItsLeaseBeginsAtTheEndOfTheLease() throws Exception {
+    now = now.plusSeconds(600);
+    overdue = Duration.ofSeconds(7);
+    CountDownLatch demoted = new CountDownLatch(1);
+    cluster.onChange(change -> demoted.countDown());
+    leaseEnd.complete("it was not renewed");
+    demoted.await();
+    assertThat(cluster.state().role()).isEqualTo(Role.DEMOTED);
+    assertThat(cluster.lagMillis()).isEqualTo(7000);
+    assertThat(cluster.lastHeardMillis()).isEqualTo(now.minusSeconds(7).toEpochMilli());
+  }
+
   private final class FakeLease implements Lease {
-    private final CompletableFuture<String> end = new CompletableFuture<>();
+    private final CompletableFuture<String> end = leaseEnd.copy();
 
     @Override
     public String id() {
@@ -130,6 +160,11 @@ class ClusterHandoffTest {
     @Override
     public Optional<Duration> remaining() {
       return Optional.empty();
+    }
+
+    @Override
+    public Duration overdue() {
+      return overdue;
     }
 
     @Override
