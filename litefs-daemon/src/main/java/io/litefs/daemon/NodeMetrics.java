@@ -84,7 +84,7 @@ final class NodeMetrics {
         .sample(measurements.receivedBytes());
     collectFrames(text);
     perDatabase(text, databases);
-    collectKept(text);
+    collectKept(text, databases);
     collectRequests(text);
     text.counter("litefs_refused_write_count", "Writes refused because this node is not primary.")
         .sample(measurements.refusedWrites());
@@ -95,11 +95,14 @@ final class NodeMetrics {
     }
   }
 
-  private void collectKept(PrometheusText text) {
+  private void collectKept(PrometheusText text, Collection<Database> databases) {
+    // With 0 for those that are well: the first divergence, too, must be an increase.
+    Map<String, Long> diverged = store.divergence().counts();
+    databases.forEach(db -> diverged.putIfAbsent(db.name(), 0L));
     text.counter(
         "litefs_db_diverged_count",
         "How often the database's history was found to have left the primary's.");
-    store.divergence().counts().forEach((db, count) -> text.sample(count, "db", db));
+    diverged.forEach((db, count) -> text.sample(count, "db", db));
     text.gauge("litefs_db_quarantined", "1 if the database could not be opened at start.");
     store.quarantine().blocking().forEach(entry -> text.sample(1, "db", entry.database()));
   }

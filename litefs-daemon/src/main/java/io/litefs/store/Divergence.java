@@ -41,7 +41,10 @@ public final class Divergence {
     return archives;
   }
 
-  /** How often each database was found to have diverged since the daemon started. */
+  /**
+   * How often each database was found to have diverged since the daemon started, without those that
+   * have not. The caller's own map.
+   */
   public Map<String, Long> counts() {
     Map<String, Long> sums = new TreeMap<>();
     counts.forEach((database, count) -> sums.put(database, count.sum()));

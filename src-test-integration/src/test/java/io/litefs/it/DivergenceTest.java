@@ -75,7 +75,7 @@ class DivergenceTest {
   }
 
   private static double divergedCount(Node node) {
-    return node.metrics().by("litefs_db_diverged_count", "db").getOrDefault(DB, 0L);
+    return node.metrics().get("litefs_db_diverged_count", "db", DB);
   }
 
   @ParameterizedTest

@@ -248,9 +248,10 @@ class HttpApiTest {
         }) {
       assertThat(primary.get(name, "db", "measured")).as(name).isPositive();
     }
-    for (String name : new String[] {"litefs_lag_seconds"}) {
-      assertThat(primary.get(name)).as(name).isZero();
-    }
+    assertThat(primary.get("litefs_lag_seconds")).isZero();
+    // An increase is seen only of a series that there was before.
+    assertThat(primary.get("litefs_db_diverged_count", "db", "measured")).isZero();
+    assertThat(primary.get("litefs_db_damaged_page_count", "db", "measured")).isZero();
     for (String name :
         new String[] {
           "litefs_db_wal_write_count",
