@@ -15,10 +15,9 @@ final class JournalFile extends CompanionFile {
     super(database, FileKind.JOURNAL);
   }
 
-  /** EROFS on a replica: SQLite says "attempt to write a readonly database". */
   @Override
   OpenFile create(OpenRequest request) throws ErrnoException {
-    database.requireWritable();
+    database.requireMayBegin();
     return super.create(request);
   }
 

@@ -1343,10 +1343,18 @@ public final class Database {
   }
 
   /**
-   * @throws ErrnoException EROFS if applications on this node may not begin transactions
+   * Before an application makes a rollback journal, with which its transaction begins. Why not is
+   * told by EACCES and no other errno: SQLite's unix VFS ({@code unixOpen} in {@code os_unix.c})
+   * makes "attempt to write a readonly database" of it, of others "unable to open database file".
+   *
+   * @throws ErrnoException EACCES if the transaction could not be committed
    */
-  public void requireWritable() throws ErrnoException {
-    access.require();
+  public void requireMayBegin() throws ErrnoException {
+    try {
+      access.requireForCommit();
+    } catch (ErrnoException e) {
+      throw new ErrnoException(Errno.EACCES, name + ": no transaction can begin here", e);
+    }
   }
 
   /** A transaction that has begun may be rolled back, whatever has become of the halt lock. */

@@ -51,6 +51,18 @@ final class WriteAccess implements CommitGate {
     }
   }
 
+  /**
+   * As {@link #require}, and the lease of a primary must not have ended.
+   *
+   * @throws ErrnoException EROFS if a transaction that began now could not be committed
+   */
+  void requireForCommit() throws ErrnoException {
+    HaltSession now = session;
+    if (now == null || !now.isActive()) {
+      store.requireWritable(database.name());
+    }
+  }
+
   // ------------------------------------------------- what is committed
 
   @Override

@@ -261,6 +261,24 @@ class StoreTest {
     file.release();
   }
 
+  /** With any other errno SQLite says that it cannot open the database. */
+  @Test
+  void aJournalIsRefusedWithTheErrnoThatSqliteTakesForAReadonlyDatabase() throws Exception {
+    Database database = arrive("a.db", content, 4096);
+    database.requireMayBegin();
+    primary.store.becomePrimary(() -> false); // a lease that has ended
+    assertRefusesJournals(database);
+    primary.store.becomeReplica(true);
+    assertRefusesJournals(database);
+  }
+
+  private static void assertRefusesJournals(Database database) {
+    assertThatThrownBy(database::requireMayBegin)
+        .isInstanceOf(ErrnoException.class)
+        .extracting(e -> ((ErrnoException) e).errno())
+        .isEqualTo(Errno.EACCES);
+  }
+
   @Test
   void databaseWithoutALogIsTakenIn() throws Exception {
     primary.close();
