@@ -1,6 +1,5 @@
 package io.litefs.store;
 
-import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
@@ -25,8 +24,7 @@ final class Soundness {
   /** Reads slowly, one database after the other. */
   private final ExecutorService verification;
 
-  /** By database, what is wrong with it. */
-  private final Map<String, String> damaged = new ConcurrentHashMap<>();
+  private final Set<String> damaged = ConcurrentHashMap.newKeySet();
 
   /** Databases whose damaged pages are counted, or being counted: each page counts once. */
   private final Set<String> counted = ConcurrentHashMap.newKeySet();
@@ -38,7 +36,7 @@ final class Soundness {
 
   /** Whether the database was damaged when all of it was last read. */
   boolean isDamaged(String name) {
-    return damaged.containsKey(name);
+    return damaged.contains(name);
   }
 
   /**
@@ -53,7 +51,7 @@ final class Soundness {
     String message =
         "%s is damaged: %s; it is neither exported nor sent to replicas that need all of it; 'litefs verify %s' tells more; %s"
             .formatted(name, what, name, remedy(database));
-    if (damaged.put(name, what) == null) {
+    if (damaged.add(name)) {
       log.error("database {}", message);
       countSoon(database);
     }
@@ -70,7 +68,7 @@ final class Soundness {
   /** All of the database was read, or replaced, and it is what its position says. */
   void sound(String name) {
     counted.remove(name);
-    if (damaged.remove(name) != null) {
+    if (damaged.remove(name)) {
       log.info("database {} is sound again", name);
     }
   }
