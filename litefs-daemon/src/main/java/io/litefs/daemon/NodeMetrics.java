@@ -150,6 +150,12 @@ final class NodeMetrics {
     gauge(
         text,
         databases,
+        "sync_replicas_missing",
+        "Replicas that commits are to wait for and that are not in sync; 0 on a replica.",
+        Database::missingReplicas);
+    gauge(
+        text,
+        databases,
         "lag_seconds",
         "Seconds from the last transaction's commit on the primary until it was applied here.",
         db -> store.isPrimary() ? 0 : lagSeconds.getOrDefault(db.name(), 0.0));

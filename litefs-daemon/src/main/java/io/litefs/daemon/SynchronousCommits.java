@@ -98,6 +98,16 @@ final class SynchronousCommits implements CommitSync {
     }
   }
 
+  @Override
+  public int missing(String database) {
+    Pos behind = missed.get(database);
+    int there =
+        behind == null
+            ? acknowledgements.inSync(database)
+            : acknowledgements.count(database, behind);
+    return Math.max(0, replicas - there);
+  }
+
   private boolean awaitOrFail(String database, Pos pos) throws InterruptedException {
     if (acknowledgements.await(database, pos, replicas, timeout)) {
       return true;
@@ -114,11 +124,7 @@ final class SynchronousCommits implements CommitSync {
 
   private void awaitUnlessBehind(String database, Pos pos) throws InterruptedException {
     Pos behind = missed.get(database);
-    boolean waits =
-        behind == null
-            ? acknowledgements.inSync(database) >= replicas
-            : acknowledgements.count(database, behind) >= replicas;
-    if (waits && acknowledgements.await(database, pos, replicas, timeout)) {
+    if (missing(database) == 0 && acknowledgements.await(database, pos, replicas, timeout)) {
       if (behind != null) {
         missed.remove(database);
         log.info("{}: commits are synchronous again, from transaction {}", database, pos.txid());

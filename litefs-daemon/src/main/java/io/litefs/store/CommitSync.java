@@ -32,4 +32,10 @@ public interface CommitSync {
    * {@link #before} was not asked.
    */
   void awaitIrrevocable(String database, Pos pos);
+
+  /**
+   * How many replicas are missing at this instant: as long as it is not 0, commits do not wait for
+   * replicas, or fail. Any thread, with or without the database's lock.
+   */
+  int missing(String database);
 }

@@ -1337,6 +1337,15 @@ public final class Database {
     }
   }
 
+  /**
+   * How many replicas are missing that commits here are to wait for; 0 on a node that is not the
+   * primary, and if commits wait for none. Takes no lock of the database.
+   */
+  public int missingReplicas() {
+    CommitSync sync = store.commitSync();
+    return sync == null || !store.isPrimary() ? 0 : sync.missing(name);
+  }
+
   /** Whether applications on this node may begin transactions. */
   public boolean isWritable() {
     return access.isOpen();

@@ -16,6 +16,11 @@ final class NoReplicas implements CommitSync {
   }
 
   @Override
+  public int missing(String name) {
+    return 1;
+  }
+
+  @Override
   public void awaitIrrevocable(String name, Pos pos) {}
 
   @Override

@@ -212,6 +212,11 @@ class StoreTest {
     }
 
     @Override
+    public int missing(String name) {
+      return 1;
+    }
+
+    @Override
     public void awaitIrrevocable(String database, Pos pos) {
       waited.add(database + " " + pos.txid().value());
     }

@@ -311,6 +311,11 @@ class WalCaptureTest {
     }
 
     @Override
+    public int missing(String name) {
+      return 1;
+    }
+
+    @Override
     public void awaitIrrevocable(String name, Pos pos) {}
 
     @Override

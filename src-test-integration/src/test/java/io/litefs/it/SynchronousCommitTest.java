@@ -37,6 +37,10 @@ class SynchronousCommitTest {
         "the replica is in sync", () -> cluster.replica().log().contains("in sync with primary"));
   }
 
+  private static double missing(Node node, String db) {
+    return node.metrics().get("litefs_db_sync_replicas_missing", "db", db);
+  }
+
   /** A database whose first transaction fails does not exist afterwards, anywhere. */
   private static void failToCreate(Cluster cluster, String db, JournalMode mode) {
     try (Session session = Driver.SHELL.open(cluster.primary().db(db))) {
@@ -107,8 +111,12 @@ class SynchronousCommitTest {
                 mode.pragma() + ";" + Sql.CREATE + ";" + Sql.insert(10, 10))
             .orThrow();
         cluster.sync(db);
+        assertThat(missing(primary, db)).isZero();
       }
       cluster.replica().stop();
+      Await.until("its end is noticed", () -> missing(primary, "g-WAL") == 1);
+      assertThat(primary.http().get("/litefs/status.json").body())
+          .contains("commits are not synchronous: 1 replica is missing");
       for (JournalMode mode : new JournalMode[] {JournalMode.DELETE, JournalMode.WAL}) {
         String db = "g-" + mode;
         Position before = primary.pos(db);
@@ -218,6 +226,8 @@ class SynchronousCommitTest {
                         }
                       }))
               .isLessThan(20 * 1900);
+          assertThat(missing(primary, "c")).isEqualTo(1);
+          assertThat(missing(primary, "d")).isZero();
         } finally {
           cluster.replica().signal("CONT");
         }
@@ -228,6 +238,7 @@ class SynchronousCommitTest {
               session.run("INSERT INTO t(a) VALUES (3)");
               return primary.log().contains("synchronous again");
             });
+        assertThat(missing(primary, "c")).isZero();
       }
       cluster.assertIdentical("c");
     }

@@ -33,7 +33,7 @@ record NodeStatus(
    * The node itself.
    *
    * @param id 16 hex digits
-   * @param role in lower case: primary, replica, searching
+   * @param role in lower case: primary, replica, searching, handing over, demoted
    * @param roleSince when that began
    * @param clusterId empty if it belongs to none yet
    * @param transport what carries the kernel's requests

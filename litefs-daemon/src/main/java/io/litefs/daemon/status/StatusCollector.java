@@ -216,6 +216,14 @@ public final class StatusCollector implements AutoCloseable {
               + (damaged == 1 ? " page was" : " pages were")
               + " found without the right checksum; 'litefs verify' tells more");
     }
+    int missing = database.missingReplicas();
+    if (missing > 0) {
+      notes.add(
+          "commits are not synchronous: "
+              + missing
+              + (missing == 1 ? " replica is" : " replicas are")
+              + " missing (lease.sync-replicas); they do not wait, or fail, as lease.on-timeout says");
+    }
     if (diverged > 0) {
       notes.add(
           "its history left the primary's and what only this node had was set aside; see 'litefs diverged list'");
