@@ -9,12 +9,19 @@ import java.io.IOException;
 import java.util.Comparator;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 
 /** Hands the lease over on the stream to a replica, behind all transactions. */
 record StreamHandover(StreamHandler streams, Store store, Runnable settling) implements Handover {
 
   /** Transactions that are sent in a few milliseconds, while writers wait. */
   private static final long NEAR = 1000;
+
+  /** How long a node may take to connect, and to be in sync. */
+  private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(2);
+
+  private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
 
   @Override
   public Optional<Long> successor() {
@@ -30,12 +37,22 @@ record StreamHandover(StreamHandler streams, Store store, Runnable settling) imp
 
   @Override
   public void requireFit(long nodeId) throws IOException {
-    ReplicaStatus replica =
-        streams.replicas().stream()
-            .filter(r -> r.nodeId() == nodeId)
-            .max(Comparator.comparing(ReplicaStatus::since))
-            .orElseThrow(() -> new IOException("node %016X is not connected".formatted(nodeId)));
-    requireFit(replica, sum(store.receivedPositions()));
+    // One that was the primary until a moment ago is about to connect.
+    long deadline = System.nanoTime() + PATIENCE_NANOS;
+    Optional<ReplicaStatus> replica = replica(nodeId);
+    while (!replica.map(ReplicaStatus::ready).orElse(false) && System.nanoTime() - deadline < 0) {
+      LockSupport.parkNanos(PAUSE_NANOS);
+      replica = replica(nodeId);
+    }
+    requireFit(
+        replica.orElseThrow(() -> new IOException("node %016X is not connected".formatted(nodeId))),
+        sum(store.receivedPositions()));
+  }
+
+  private Optional<ReplicaStatus> replica(long nodeId) {
+    return streams.replicas().stream()
+        .filter(r -> r.nodeId() == nodeId)
+        .max(Comparator.comparing(ReplicaStatus::since));
   }
 
   /** A node of another implementation does not say whether it is a candidate. */

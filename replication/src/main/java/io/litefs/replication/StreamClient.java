@@ -35,6 +35,13 @@ public final class StreamClient implements Closeable {
   private static final int MAX_ERROR_LINE = 512;
   private static final int MIN_WINDOW = 65535;
   private static final long AFTER_END_MILLIS = 100;
+
+  /** First pause after a node has said that it is not the primary; the next ones are longer. */
+  private static final long SOON_MILLIS = 20;
+
+  /** So often it says so before anybody is told: the lease may name it a moment before it leads. */
+  private static final int QUIET_REFUSALS = 4;
+
   private static final long CLOSE_SECONDS = 5;
 
   /**
@@ -93,6 +100,9 @@ public final class StreamClient implements Closeable {
   private volatile StreamConnection connection;
   private volatile String problem;
   private String hostname = "";
+
+  /** How often in a row the node has said that it is not the primary. */
+  private int refusals;
 
   /** As the other constructor, with all options but {@code reconnectDelay} at their defaults. */
   public StreamClient(
@@ -169,6 +179,14 @@ public final class StreamClient implements Closeable {
       } catch (StreamRefusedException e) {
         report(e);
         pause = options.refusedDelay().toMillis();
+      } catch (NotPrimaryException e) {
+        refusals++;
+        if (refusals > QUIET_REFUSALS) {
+          report(e);
+        }
+        pause =
+            Math.min(
+                SOON_MILLIS << Math.min(refusals - 1, 20), options.reconnectDelay().toMillis());
       } catch (IOException e) {
         report(e);
         pause = options.reconnectDelay().toMillis();
@@ -181,6 +199,15 @@ public final class StreamClient implements Closeable {
         pause = options.reconnectDelay().toMillis();
       }
       pause(pause);
+    }
+  }
+
+  /** The node does not lead: not yet, or not any more. */
+  private static final class NotPrimaryException extends IOException {
+    private static final long serialVersionUID = 1L;
+
+    NotPrimaryException(String message) {
+      super(message);
     }
   }
 
@@ -295,7 +322,10 @@ public final class StreamClient implements Closeable {
       line = "(no reason given: " + e.getMessage() + ")";
     }
     String reason = status + " " + line.replaceAll("\\s+", " ").strip();
-    boolean temporary = status == 503 || status == 429 || status >= 500;
+    if (status == 503) {
+      return new NotPrimaryException("it answers " + reason);
+    }
+    boolean temporary = status == 429 || status >= 500;
     return temporary
         ? new IOException("it answers " + reason)
         : new StreamRefusedException("it refuses the stream: " + reason);
@@ -304,6 +334,7 @@ public final class StreamClient implements Closeable {
   /** Reads frames until the end frame. */
   private void serve(BodyInput body, long primaryId) throws IOException {
     Throwable cause = null;
+    refusals = 0;
     try {
       if (problem == null && !tailOnly) {
         log.info("connected to primary {} at {}", NodeId.format(primaryId), primary);

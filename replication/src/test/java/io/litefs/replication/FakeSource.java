@@ -13,6 +13,7 @@ import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -32,6 +33,9 @@ final class FakeSource implements ChangeSource {
   private final Map<String, Log> logs = new ConcurrentHashMap<>();
   private final List<Runnable> listeners = new CopyOnWriteArrayList<>();
   volatile boolean primary = true;
+
+  /** How often it has said that it is none. */
+  final AtomicInteger refusals = new AtomicInteger();
 
   /** Bytes that streams have taken from files. */
   final AtomicLong taken = new AtomicLong();
@@ -123,6 +127,9 @@ final class FakeSource implements ChangeSource {
 
   @Override
   public boolean isPrimary() {
+    if (!primary) {
+      refusals.incrementAndGet();
+    }
     return primary;
   }
 

@@ -363,6 +363,19 @@ class StreamTest {
     assertThat(client.problem()).isEmpty();
   }
 
+  /** The lease names a node a moment before it leads. */
+  @Test
+  void aNodeThatIsNotYetThePrimaryIsAskedAgainSoon() throws Exception {
+    source.primary = false;
+    server.start();
+    client = new StreamClient(server.uri(), REPLICA, Set.of(), sink, Duration.ofMinutes(10));
+    client.start();
+    await(() -> source.refusals.get() > 0);
+    source.primary = true;
+    assertThat(sink.next()).startsWith("connected");
+    assertThat(untilReady()).isEmpty();
+  }
+
   @Test
   void closedHandlerEndsItsStreams() throws Exception {
     connect();
