@@ -93,8 +93,11 @@ final class Recovery {
       files.openIfPresent(kind);
     }
     Base base = bases.read();
-    if (hasLostItsEnd(base) && recoverFromDatabase(base)) {
-      return;
+    if (hasLostItsEnd(base)) {
+      rollBackJournal(); // Or removes one that is not hot, as journal_mode=PERSIST leaves it.
+      if (recoverFromDatabase(base)) {
+        return;
+      }
     }
     if (log.end().equals(Pos.ZERO)) {
       recoverWithoutLog(base);
@@ -155,15 +158,13 @@ final class Recovery {
    * If the database itself is still what the base says, it goes on from there: the whole of it
    * takes the place of the log.
    *
-   * @return false if it is not; nothing has changed then
+   * @return false if it is not; no file has changed then
    */
   private boolean recoverFromDatabase(Base base) throws IOException {
     DatabaseState known = base.state();
     WalRemains wal = WalRemains.of(files.get(FileKind.WAL));
     boolean ours = wal != null && wal.is(base.wal());
-    if (files.get(FileKind.JOURNAL) != null
-        || !known.exists()
-        || wal != null && wal.header().pageSize() != known.pageSize()) {
+    if (!known.exists() || wal != null && wal.header().pageSize() != known.pageSize()) {
       return false;
     }
     if (!holds(known, System.currentTimeMillis(), wal, ours ? base.wal().offset() : 0)) {
@@ -174,6 +175,7 @@ final class Recovery {
             + " takes the place of the log",
         database.name(),
         known.pos());
+    UndoPages.forgetLeftover(files.dir());
     databaseFile().file().fsync();
     database.replaceLog();
     walEnd = base.wal();

@@ -166,6 +166,16 @@ class BaseTest {
     assertStartsAsItIs(copy);
   }
 
+  /** What {@code journal_mode=PERSIST} leaves behind each transaction. */
+  @Test
+  void aJournalThatIsNotHotDoesNotStandInTheWayOfThat() throws Exception {
+    Path copy = afterAnOrderlyStop();
+    Path last = log(copy).get(2);
+    flip(last, Files.size(last) / 2);
+    Files.write(copy.resolve("dbs").resolve(DB).resolve("journal"), new byte[1024]);
+    assertStartsAsItIs(copy);
+  }
+
   @Test
   void aDamagedDatabaseIsNotTheBeginningOfAnotherHistoryOnlyBecauseItsLogIsDamagedToo()
       throws Exception {
