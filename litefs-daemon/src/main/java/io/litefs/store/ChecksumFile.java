@@ -56,6 +56,7 @@ final class ChecksumFile {
   private static final int FLAG_CLEAN = 1;
   private static final int FLAG_APPLIED = 2;
   private static final int TABLE_OFFSET = 2 * SLOT_BYTES;
+  private static final int CHUNKS_AT_A_TIME = 64;
 
   private final Path path;
   private PosixFile file;
@@ -125,13 +126,13 @@ final class ChecksumFile {
   /** Fills {@code table} with the checksums of a base's pages. */
   void readTable(PageTable table, long pageCount) throws ErrnoException {
     table.clear();
-    ByteBuffer chunk = ByteBuffer.allocateDirect(PageTable.CHUNK_BYTES);
-    for (int i = 0; i < PageTable.chunksOf(pageCount); i++) {
-      open().preadMost(chunk.clear(), offset(i));
-      while (chunk.hasRemaining()) {
-        chunk.put((byte) 0);
-      }
-      table.loadChunk(i, chunk.flip());
+    int count = PageTable.chunksOf(pageCount);
+    for (int i = 0; i < count; i += CHUNKS_AT_A_TIME) {
+      int some = Math.min(CHUNKS_AT_A_TIME, count - i);
+      // Zeros, which stay where the file ends early.
+      ByteBuffer chunks = ByteBuffer.allocateDirect(some * PageTable.CHUNK_BYTES);
+      open().preadMost(chunks, offset(i));
+      table.adoptChunks(i, chunks);
     }
     table.truncate(pageCount);
   }

@@ -1057,11 +1057,7 @@ public final class Database {
 
   /** The database checksum that the pages' checksums make. */
   long checksumOfPages(long pageCount) {
-    long sum = 0;
-    for (long pgno = 1; pgno <= pageCount; pgno++) {
-      sum ^= checksums.get(pgno);
-    }
-    return sum | 1L << 63;
+    return checksums.xor(pageCount) | 1L << 63;
   }
 
   // ------------------------------------------------- the change of role

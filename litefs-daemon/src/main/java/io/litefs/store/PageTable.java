@@ -141,11 +141,24 @@ final class PageTable {
     }
   }
 
-  /** Fills a chunk, which then counts as unchanged. */
-  void loadChunk(int index, ByteBuffer from) {
-    put((long) index << CHUNK_BITS, 0);
-    chunks[index].put(0, from, from.position(), CHUNK_BYTES);
-    dirty.clear(index);
+  /**
+   * Takes some chunks over, which then count as unchanged.
+   *
+   * @param index of the first one
+   * @param memory a direct buffer of a multiple of {@link #CHUNK_BYTES} that nobody else uses from
+   *     now on. Of many chunks at once: each allocation costs as much as reading a chunk
+   */
+  void adoptChunks(int index, ByteBuffer memory) {
+    int count = memory.capacity() / CHUNK_BYTES;
+    if (index + count > chunks.length) {
+      chunks = Arrays.copyOf(chunks, Math.max(index + count, chunks.length * 2));
+    }
+    for (int i = 0; i < count; i++) {
+      chunks[index + i] = memory.slice(i * CHUNK_BYTES, CHUNK_BYTES);
+    }
+    dirty.clear(index, index + count);
+    lowest = Math.min(lowest, index);
+    highest = Math.max(highest, index + count - 1);
   }
 
   /** How many chunks hold the pages 1 to {@code pageCount}. */
@@ -156,13 +169,17 @@ final class PageTable {
   /** Exclusive or of the values of pages 1 to {@code last}. */
   long xor(long last) {
     long sum = 0;
+    // A start does this before anything is compiled: an interpreted loop over an array is several
+    // times as fast as one with calls.
+    long[] values = new long[CHUNK_PAGES];
     for (int index = Math.max(0, lowest); index <= highest; index++) {
       ByteBuffer chunk = chunks[index];
       long first = (long) index << CHUNK_BITS;
       if (chunk != null && first <= last) {
-        int end = (int) Math.min(CHUNK_PAGES, last - first + 1) * Long.BYTES;
-        for (int at = 0; at < end; at += Long.BYTES) {
-          sum ^= chunk.getLong(at);
+        int count = (int) Math.min(CHUNK_PAGES, last - first + 1);
+        chunk.asLongBuffer().get(0, values, 0, count);
+        for (int i = 0; i < count; i++) {
+          sum ^= values[i];
         }
       }
     }
