@@ -27,7 +27,7 @@ final class BackgroundVerification implements Runnable {
 
   private final Database database;
   private final String why;
-  private final RateLimit pace = new RateLimit(BYTES_PER_SECOND);
+  private final RateLimit pace = pace();
   private final List<Long> damaged = new ArrayList<>();
 
   /**
@@ -36,6 +36,11 @@ final class BackgroundVerification implements Runnable {
   BackgroundVerification(Database database, String why) {
     this.database = database;
     this.why = why;
+  }
+
+  /** How fast is read what only waits for being read. */
+  static RateLimit pace() {
+    return new RateLimit(BYTES_PER_SECOND);
   }
 
   /** The pages found so far that are not what they should be. */

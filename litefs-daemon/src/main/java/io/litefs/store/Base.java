@@ -1,5 +1,6 @@
 package io.litefs.store;
 
+import io.litefs.ltx.Checksum;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,8 +14,23 @@ import java.util.UUID;
  * @param wal where the WAL ended then
  * @param clean whether the daemon ended in order after this: nothing happened since
  * @param boot which boot of the machine it was written in, see {@link #currentBoot}
+ * @param last what the log's last file was, which leads to this state and was on disk; null if the
+ *     daemon did not end in order, or this is not known
  */
-record Base(DatabaseState state, WalEnd wal, boolean clean, long boot) {
+record Base(DatabaseState state, WalEnd wal, boolean clean, long boot, LastFile last) {
+
+  /** One after which the daemon goes on. */
+  Base(DatabaseState state, WalEnd wal, long boot) {
+    this(state, wal, false, boot, null);
+  }
+
+  /**
+   * By what a file of the log is known again without reading it.
+   *
+   * @param size in bytes
+   * @param checksum of all that is in it, as its trailer has it
+   */
+  record LastFile(long size, Checksum checksum) {}
 
   /** Differs from boot to boot of this machine; 0 if the kernel does not tell. */
   static long currentBoot() {

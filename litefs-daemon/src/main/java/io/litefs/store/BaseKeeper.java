@@ -69,8 +69,9 @@ final class BaseKeeper {
     current = base;
     unread = base != null && !base.clean();
     if (base != null && unchanged && base.state().equals(database.state())) {
-      // On disk before anybody writes: after a power cut the pages of a clean base are not read.
-      Base open = new Base(base.state(), Base.WalEnd.NONE, false, Base.currentBoot());
+      // On disk before anybody writes: after a power cut neither the pages of a clean base nor the
+      // log's last file are read.
+      Base open = new Base(base.state(), Base.WalEnd.NONE, Base.currentBoot());
       file.writeBase(open);
       current = open;
     } else if (database.pageSize() > 0) {
@@ -141,7 +142,7 @@ final class BaseKeeper {
       if (closed || database.isWrittenWithoutJournal() || database.differsFromLog()) {
         return false;
       }
-      next = new Base(database.state(), database.walEnd(), clean, Base.currentBoot());
+      next = new Base(database.state(), database.walEnd(), clean, Base.currentBoot(), null);
       files = database.retainFiles();
     } finally {
       database.lock.unlock();
@@ -167,6 +168,10 @@ final class BaseKeeper {
       release(files);
     }
     writeTable(checksums);
+    if (clean) {
+      Base.LastFile last = database.log().settledEnd(next.state().pos());
+      next = new Base(next.state(), next.wal(), true, next.boot(), last);
+    }
     file.writeBase(next);
     current = next;
     bytesAtBase = bytes;
@@ -184,7 +189,7 @@ final class BaseKeeper {
     if (base == null && database.differsFromLog()) {
       // Of the file nothing counts: recovery plays the whole log, none of which can have gone.
       DatabaseState empty = new DatabaseState(Pos.ZERO, database.pageSize(), 0);
-      base = new Base(empty, Base.WalEnd.NONE, false, Base.currentBoot());
+      base = new Base(empty, Base.WalEnd.NONE, Base.currentBoot());
     }
     if (base == null) {
       if (!advance(false)) {
@@ -196,7 +201,6 @@ final class BaseKeeper {
           new Base(
               base.state(),
               new Base.WalEnd(end.salt1(), end.salt2(), end.offset(), true),
-              false,
               base.boot());
       file.writeBase(ours);
       current = ours;
@@ -213,7 +217,6 @@ final class BaseKeeper {
         new Base(
             new DatabaseState(Pos.ZERO, pageSize, 0),
             new Base.WalEnd(0, 0, 0, applied),
-            false,
             Base.currentBoot());
     file.writeBase(none);
     current = none;

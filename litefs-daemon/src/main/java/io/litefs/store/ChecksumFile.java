@@ -35,6 +35,9 @@ import java.util.zip.CRC32C;
  *     56   8  offset in the WAL, 0 without one
  *     64   8  boot of the machine, see {@link Base#currentBoot}
  *     72   4  CRC-32C of the 72 bytes before
+ *     76   8  size of the log's last file when the daemon ended in order, 0 if that is not known
+ *     84   8  the checksum of that file
+ *     92   4  CRC-32C of the 92 bytes before; if it is wrong, nothing is known of the last file
  * </pre>
  *
  * <p>Crash safety: checksums are written in place while the old base still counts; the new one is
@@ -53,6 +56,9 @@ final class ChecksumFile {
   private static final int VERSION = 1;
   private static final int SLOT_BYTES = 4096;
   private static final int FIELDS_BYTES = 72;
+  private static final int LAST_FILE = FIELDS_BYTES + Integer.BYTES;
+  private static final int LAST_FILE_CRC = LAST_FILE + 16;
+  private static final int USED_BYTES = LAST_FILE_CRC + Integer.BYTES;
   private static final int FLAG_CLEAN = 1;
   private static final int FLAG_APPLIED = 2;
   private static final int TABLE_OFFSET = 2 * SLOT_BYTES;
@@ -72,7 +78,7 @@ final class ChecksumFile {
       return Optional.empty();
     }
     Optional<Base> found = Optional.empty();
-    ByteBuffer slot = ByteBuffer.allocateDirect(FIELDS_BYTES + Integer.BYTES);
+    ByteBuffer slot = ByteBuffer.allocateDirect(USED_BYTES);
     for (int i = 0; i < 2; i++) {
       open().preadMost(slot.clear(), (long) i * SLOT_BYTES);
       slot.flip();
@@ -99,16 +105,16 @@ final class ChecksumFile {
   }
 
   private static boolean isSound(ByteBuffer slot) {
-    return slot.limit() == FIELDS_BYTES + Integer.BYTES
+    return slot.limit() >= LAST_FILE
         && slot.getInt(0) == MAGIC
         && slot.getInt(4) == VERSION
-        && slot.getInt(FIELDS_BYTES) == crc(slot)
+        && slot.getInt(FIELDS_BYTES) == crc(slot, FIELDS_BYTES)
         && PageSize.isValid(slot.getInt(32));
   }
 
-  private static int crc(ByteBuffer slot) {
+  private static int crc(ByteBuffer slot, int length) {
     CRC32C crc = new CRC32C();
-    crc.update(slot.duplicate().position(0).limit(FIELDS_BYTES));
+    crc.update(slot.duplicate().position(0).limit(length));
     return (int) crc.getValue();
   }
 
@@ -120,7 +126,18 @@ final class ChecksumFile {
         new Base.WalEnd(
             slot.getInt(48), slot.getInt(52), slot.getLong(56), (flags & FLAG_APPLIED) != 0),
         (flags & FLAG_CLEAN) != 0,
-        slot.getLong(64));
+        slot.getLong(64),
+        lastFile(slot));
+  }
+
+  private static Base.LastFile lastFile(ByteBuffer slot) {
+    boolean known =
+        slot.limit() == USED_BYTES
+            && slot.getInt(LAST_FILE_CRC) == crc(slot, LAST_FILE_CRC)
+            && slot.getLong(LAST_FILE) > 0;
+    return known
+        ? new Base.LastFile(slot.getLong(LAST_FILE), new Checksum(slot.getLong(LAST_FILE + 8)))
+        : null;
   }
 
   /** Fills {@code table} with the checksums of a base's pages. */
@@ -148,7 +165,7 @@ final class ChecksumFile {
 
   /** Replaces the base; on disk when this returns. */
   void writeBase(Base base) throws ErrnoException {
-    ByteBuffer slot = ByteBuffer.allocateDirect(FIELDS_BYTES + Integer.BYTES);
+    ByteBuffer slot = ByteBuffer.allocateDirect(USED_BYTES);
     DatabaseState state = base.state();
     sequence++;
     slot.putInt(MAGIC)
@@ -163,7 +180,13 @@ final class ChecksumFile {
         .putInt(base.wal().salt2())
         .putLong(base.wal().offset())
         .putLong(base.boot());
-    slot.putInt(crc(slot)).flip();
+    slot.putInt(crc(slot, FIELDS_BYTES));
+    if (base.last() == null) {
+      slot.putLong(0).putLong(0);
+    } else {
+      slot.putLong(base.last().size()).putLong(base.last().checksum().value());
+    }
+    slot.putInt(crc(slot, LAST_FILE_CRC)).flip();
     open().pwrite(slot, (sequence & 1) * SLOT_BYTES);
     sync();
   }

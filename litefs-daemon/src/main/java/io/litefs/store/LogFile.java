@@ -24,13 +24,13 @@ final class LogFile implements LtxFile {
   }
 
   /**
-   * The file that follows {@code after} in the database's log; null if it is gone or continues
-   * another history.
+   * The file that follows {@code after} in the database's log; null if it is gone, was found
+   * damaged, or continues another history.
    */
   static LogFile openNext(Database database, Pos after) throws IOException {
     long next = after.txid().value() + 1;
     Path file = next > database.pos().txid().value() ? null : database.log().fileFrom(next);
-    if (file == null) {
+    if (file == null || database.log().isDamaged(file)) {
       return null;
     }
     FileChannel channel;

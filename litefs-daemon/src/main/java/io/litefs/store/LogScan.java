@@ -2,7 +2,11 @@ package io.litefs.store;
 
 import io.litefs.ltx.LtxException;
 import io.litefs.ltx.LtxFileName;
+import io.litefs.ltx.LtxHeader;
+import io.litefs.ltx.LtxTrailer;
+import io.litefs.ltx.Pos;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +23,9 @@ import org.slf4j.LoggerFactory;
  * What a start finds in a log's directory, and leaves there: removes what was being received or
  * restored and what a snapshot has replaced, and sets files at the end aside that are not sound: a
  * crash may have torn them, or the disk lost them. Used once, by one thread.
+ *
+ * <p>After an orderly stop a last file that is large and the one that was there then is taken at
+ * its word; {@link LtxLog#verifyUnread} reads it later.
  */
 final class LogScan {
 
@@ -27,19 +34,33 @@ final class LogScan {
   /** Files at the end of which some may not have been synced: more than come between two syncs. */
   private static final int MAX_UNSYNCED = 256;
 
+  /** What is read at a start whatever the stop was like: it takes no time. */
+  static final long READ_AT_START_BYTES = 1 << 20;
+
   private final Path dir;
+
+  /** What the last stop left; null if nothing is known of it. */
+  private final Base base;
+
   private final TreeSet<LtxFileName> found = new TreeSet<>();
   private boolean torn;
+
+  /** Null if every file was read that had to be. */
+  private Path unread;
 
   /** Where files go that are of no use to the log; null if there were none. */
   private Path aside;
 
-  private LogScan(Path dir) {
+  private LogScan(Path dir, Base base) {
     this.dir = dir;
+    this.base = base;
   }
 
-  static LogScan of(Path dir) throws IOException {
-    LogScan scan = new LogScan(dir);
+  /**
+   * @param base what the last stop left; null if nothing is known of it
+   */
+  static LogScan of(Path dir, Base base) throws IOException {
+    LogScan scan = new LogScan(dir, base);
     scan.list();
     scan.removeReplaced();
     scan.removeTornEnd();
@@ -61,6 +82,11 @@ final class LogScan {
   /** Whether files at the end were incomplete. */
   boolean wasTorn() {
     return torn;
+  }
+
+  /** The last file, if it was not read; null if it was. */
+  Path unread() {
+    return unread;
   }
 
   private void list() throws IOException {
@@ -100,6 +126,11 @@ final class LogScan {
   }
 
   private void removeTornEnd() throws IOException {
+    Optional<LtxFileName> last = end();
+    if (last.isPresent() && isAsItWasLeft(last.get())) {
+      unread = path(last.get());
+      return;
+    }
     for (Optional<LtxFileName> end = end(); end.isPresent(); end = end()) {
       Optional<String> damage = damageOf(end.get());
       if (damage.isEmpty()) {
@@ -132,6 +163,34 @@ final class LogScan {
     while (damaged != null && !found.isEmpty() && found.last().compareTo(damaged) >= 0) {
       log.warn("a torn file of the log, or one that follows it: {}", path(found.last()));
       setAside(found.last());
+    }
+  }
+
+  /**
+   * Whether it is the large last file of an orderly stop: it was on disk then, and the start that
+   * writes anything takes the note of it back before.
+   */
+  private boolean isAsItWasLeft(LtxFileName name) throws IOException {
+    if (base == null || !base.clean() || base.last() == null) {
+      return false;
+    }
+    long size = Files.size(path(name));
+    if (size <= READ_AT_START_BYTES || size != base.last().size()) {
+      return false;
+    }
+    try (FileChannel in = LtxLog.openForReading(path(name))) {
+      LtxHeader header = LtxLog.readHeader(in, path(name));
+      LtxTrailer trailer = LtxLog.readTrailer(in);
+      return name.equals(new LtxFileName(header.minTxid(), header.maxTxid()))
+          && base.state()
+              .equals(
+                  new DatabaseState(
+                      new Pos(header.maxTxid(), trailer.postApply()),
+                      header.pageSize(),
+                      header.commit()))
+          && trailer.file().equals(base.last().checksum());
+    } catch (LtxException e) {
+      return false;
     }
   }
 

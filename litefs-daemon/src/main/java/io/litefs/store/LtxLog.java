@@ -12,9 +12,11 @@ import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -47,12 +49,19 @@ final class LtxLog {
   private final LogFiles files;
   private final boolean torn;
 
-  private LtxLog(Path dir, boolean syncAlways, LogSync unsynced, LogFiles files, boolean torn) {
+  /** The last file, if the start took it at its word and nobody has read it since; or null. */
+  private volatile Path unread;
+
+  /** A file that turned out to be damaged afterwards; null if there is none. */
+  private volatile Path damaged;
+
+  private LtxLog(Path dir, boolean syncAlways, LogSync unsynced, LogFiles files, LogScan scan) {
     this.dir = dir;
     this.syncAlways = syncAlways;
     this.unsynced = unsynced;
     this.files = files;
-    this.torn = torn;
+    this.torn = scan.wasTorn();
+    this.unread = scan.unread();
   }
 
   /**
@@ -70,8 +79,8 @@ final class LtxLog {
       throws IOException {
     Files.createDirectories(dir);
     LogSync unsynced = LogSync.open(dir, background, disk);
-    LogScan scan = LogScan.of(dir);
-    return new LtxLog(dir, syncAlways, unsynced, new LogFiles(dir, disk, scan), scan.wasTorn());
+    LogScan scan = LogScan.of(dir, ChecksumFile.readBase(dir.getParent()).orElse(null));
+    return new LtxLog(dir, syncAlways, unsynced, new LogFiles(dir, disk, scan), scan);
   }
 
   /**
@@ -80,13 +89,55 @@ final class LtxLog {
    * @throws LtxException if it is damaged
    */
   static void requireSound(Path file) throws IOException {
+    try {
+      requireSound(file, PageVerification.Pace.NONE);
+    } catch (InterruptedException e) {
+      throw new AssertionError("this pace never waits", e);
+    }
+  }
+
+  private static void requireSound(Path file, PageVerification.Pace pace)
+      throws IOException, InterruptedException {
     try (FileChannel in = FileChannel.open(file);
         LtxDecoder decoder = new LtxDecoder(in, file.toString())) {
       ByteBuffer page = ByteBuffer.allocate(decoder.header().pageSize());
-      while (decoder.next(page) != 0) {
-        // Only the checksums that the decoder verifies at the end matter.
+      // Only the checksums that the decoder verifies at the end matter.
+      for (long told = 0; decoder.next(page) != 0; told = decoder.bytesRead()) {
+        pace.read((int) (decoder.bytesRead() - told));
       }
     }
+  }
+
+  /**
+   * Reads the last file of an orderly stop, if the start did not: the database does not need it,
+   * but a replica may. What is damaged is not sent to anybody, and the next start does not take it
+   * at its word.
+   */
+  void verifyUnread(PageVerification.Pace pace) throws InterruptedException {
+    Path file = unread;
+    if (file == null) {
+      return;
+    }
+    try {
+      requireSound(file, pace);
+      unread = null;
+    } catch (NoSuchFileException e) {
+      unread = null; // Retention or a snapshot has removed it.
+    } catch (ClosedByInterruptException e) {
+      throw new InterruptedException();
+    } catch (IOException e) {
+      damaged = file;
+      unread = null;
+      log.error(
+          "an LTX file is damaged: {}; the database does not need it, and a replica that does gets"
+              + " a snapshot",
+          e instanceof LtxException ? e.getMessage() : file + ": " + e.getMessage());
+    }
+  }
+
+  /** Whether a file was found damaged after the start. */
+  boolean isDamaged(Path file) {
+    return file.equals(damaged);
   }
 
   /** Whether its last file was incomplete when it was opened. */
@@ -114,12 +165,17 @@ final class LtxLog {
 
   /** The position after a file: the last TXID of its header and the checksum of its trailer. */
   static Pos posAfter(FileChannel in, LtxHeader header) throws IOException {
+    return new Pos(header.maxTxid(), readTrailer(in).postApply());
+  }
+
+  /** Of a file that has a header. */
+  static LtxTrailer readTrailer(FileChannel in) throws IOException {
     ByteBuffer trailer = ByteBuffer.allocate(LtxTrailer.SIZE);
     long size = in.size();
     while (trailer.hasRemaining() && in.read(trailer, size - trailer.remaining()) > 0) {
       // until it is full
     }
-    return new Pos(header.maxTxid(), new Checksum(trailer.getLong(0)));
+    return LtxTrailer.decode(trailer.clear());
   }
 
   static LtxHeader readHeader(FileChannel in, Path file) throws IOException {
@@ -311,11 +367,35 @@ final class LtxLog {
     // What it replaces must not come back by a later sync either.
     unsynced.settle();
     files.replaceBy(temporary, header);
+    unread = null;
+    damaged = null; // Its name may be that of the snapshot.
   }
 
   /** Makes every transaction that is in the log durable. Any thread. */
   void sync() throws ErrnoException {
     unsynced.sync();
+  }
+
+  /**
+   * Puts all files on disk, for an orderly stop, and tells of the last one by what it is known
+   * again.
+   *
+   * @return null if it does not lead to this position, or is damaged
+   */
+  Base.LastFile settledEnd(Pos pos) throws IOException {
+    unsynced.settle();
+    Path last = files.last();
+    if (last == null || isDamaged(last) || !posAfter(last).equals(pos)) {
+      return null;
+    }
+    // Also if a daemon has written it that was killed: this one has found it sound, but perhaps in
+    // memory.
+    try (PosixFile file = PosixFile.open(last, PosixFile.O_RDONLY, 0)) {
+      file.fsync();
+    }
+    try (FileChannel in = openForReading(last)) {
+      return new Base.LastFile(in.size(), readTrailer(in).file());
+    }
   }
 
   boolean hasUnsynced() {
@@ -330,7 +410,6 @@ final class LtxLog {
   /**
    * Removes files whose last change is before {@code cutoffMillis}, oldest first.
    *
-   * @param baseTxid {@link BaseKeeper#txid}: the file that leads there and those behind it stay
    * @return how many were removed
    */
   int removeOlderThan(long cutoffMillis, long baseTxid) throws IOException {
@@ -341,7 +420,6 @@ final class LtxLog {
    * Removes the oldest files until all together take no more than {@code maxBytes}. One that is
    * being sent stays readable for who has it open.
    *
-   * @param baseTxid as above
    * @return how many were removed
    */
   int removeBeyond(long maxBytes, long baseTxid) throws IOException {

@@ -301,12 +301,20 @@ public final class Store implements ChangeSource, Closeable {
         () -> background.execute(once), millis, millis, TimeUnit.MILLISECONDS);
   }
 
-  /** One database after the other. */
+  /** One database after the other: what the start did not read. */
   private void verifyUnread() {
-    for (Database database : databases.values()) {
-      if (database.bases().isUnread() && !verification.isShutdown()) {
-        soundness.count(database, "after an unclean stop");
+    try {
+      for (Database database : databases.values()) {
+        if (verification.isShutdown()) {
+          return;
+        }
+        if (database.bases().isUnread()) {
+          soundness.count(database, "after an unclean stop");
+        }
+        database.log().verifyUnread(BackgroundVerification.pace());
       }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 
