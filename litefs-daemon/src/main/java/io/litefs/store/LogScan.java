@@ -210,17 +210,12 @@ final class LogScan {
       return;
     }
     if (aside == null) {
-      aside = aside(dir.getParent());
+      aside = AsideLogs.now(dir.getParent());
       Files.createDirectories(aside);
       log.warn("it is kept in {}", aside);
     }
     Files.move(path(name), aside.resolve(name.toString()), StandardCopyOption.REPLACE_EXISTING);
     found.remove(name);
-  }
-
-  /** Where in a database's directory files of its log are kept that it cannot use. */
-  static Path aside(Path database) {
-    return database.resolve("ltx-aside-" + System.currentTimeMillis());
   }
 
   private void remove(LtxFileName name) throws IOException {

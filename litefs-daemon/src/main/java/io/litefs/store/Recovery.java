@@ -579,7 +579,7 @@ final class Recovery {
 
   /** Takes the files that end beyond one TXID and at or before another out of the log. */
   private void setLogAside(long after, long upTo, String why) throws IOException {
-    Path aside = LogScan.aside(files.dir());
+    Path aside = AsideLogs.now(files.dir());
     logger.error(
         "{}: the log has a gap: {}; the files that this makes useless are kept in {}",
         database.name(),

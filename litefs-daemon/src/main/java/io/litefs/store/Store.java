@@ -16,8 +16,10 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.SecureRandom;
@@ -392,7 +394,19 @@ public final class Store implements ChangeSource, Closeable {
         log.error("cannot remove old LTX files of {}: {}", database.name(), e.getMessage());
       }
     }
+    removeAsideLogs();
     agreed.write();
+  }
+
+  private void removeAsideLogs() {
+    List<Path> dirs = databases.values().stream().map(each -> each.files().dir()).toList();
+    try {
+      AsideLogs.removeBeyond(options.divergedSize(), dirs);
+    } catch (NoSuchFileException e) {
+      log.debug("a database is gone", e);
+    } catch (IOException | DirectoryIteratorException e) {
+      log.error("cannot remove what was set aside of logs: {}", e.getMessage());
+    }
   }
 
   // ------------------------------------------------------------ the node
