@@ -44,6 +44,9 @@ final class LogFiles {
    */
   private final Object removing = new Object();
 
+  /** How often a snapshot has replaced the log, or tried to. Guarded by {@link #removing}. */
+  private long replacements;
+
   /** Files that span several transactions, by min TXID. Guarded by this. */
   private final TreeMap<Long, Long> spans = new TreeMap<>();
 
@@ -239,6 +242,7 @@ final class LogFiles {
     Path snapshot = path(header);
     long size = Files.size(temporary);
     synchronized (removing) {
+      replacements++;
       Files.move(temporary, snapshot, StandardCopyOption.ATOMIC_MOVE);
       try {
         PosixFile.syncDirectory(dir);
@@ -301,19 +305,44 @@ final class LogFiles {
     return Files.exists(file) && Files.getLastModifiedTime(file).toMillis() < cutoffMillis;
   }
 
+  /**
+   * What must stay, asked anew after a snapshot has replaced the log: one that goes back behind the
+   * base, and what follows it, has the TXIDs of files that the base made superfluous. Guarded by
+   * {@link #removing}.
+   */
+  private final class Bound {
+    private final LtxLog.Needed needed;
+    private long askedAt = -1;
+    private long txid;
+
+    Bound(LtxLog.Needed needed) {
+      this.needed = needed;
+    }
+
+    long txid() throws IOException {
+      if (askedAt != replacements) {
+        txid = needed.txid();
+        askedAt = replacements;
+      }
+      return txid;
+    }
+  }
+
   /** See {@link LtxLog#removeOlderThan}. */
-  int removeOlderThan(long cutoffMillis, long baseTxid) throws IOException {
+  int removeOlderThan(long cutoffMillis, LtxLog.Needed needed) throws IOException {
     int removed = 0;
-    while (removeFirst(cutoffMillis, baseTxid)) {
+    Bound bound = new Bound(needed);
+    while (removeFirst(cutoffMillis, bound)) {
       removed++;
     }
     return removed;
   }
 
   /** See {@link LtxLog#removeBeyond}. */
-  int removeBeyond(long maxBytes, long baseTxid) throws IOException {
+  int removeBeyond(long maxBytes, LtxLog.Needed needed) throws IOException {
     int removed = 0;
-    while (bytes > maxBytes && removeFirst(Long.MAX_VALUE, baseTxid)) {
+    Bound bound = new Bound(needed);
+    while (bytes > maxBytes && removeFirst(Long.MAX_VALUE, bound)) {
       removed++;
     }
     return removed;
@@ -326,9 +355,10 @@ final class LogFiles {
    *
    * @return whether it did
    */
-  private boolean removeFirst(long cutoffMillis, long baseTxid) throws IOException {
+  private boolean removeFirst(long cutoffMillis, Bound bound) throws IOException {
     synchronized (removing) {
       Path file;
+      long baseTxid = bound.txid();
       long max;
       synchronized (this) {
         max = spans.getOrDefault(first, first);

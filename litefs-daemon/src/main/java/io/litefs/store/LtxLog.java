@@ -402,6 +402,16 @@ final class LtxLog {
     return unsynced.areThere();
   }
 
+  /** What of a log must stay: {@link BaseKeeper#txid}. */
+  interface Needed {
+
+    /**
+     * The file that leads to this TXID and those behind it stay. True of the log as it is now: the
+     * caller keeps snapshots from replacing it.
+     */
+    long txid() throws IOException;
+  }
+
   /** Whether a file that is neither the last one nor younger than the cutoff is still there. */
   boolean holdsOlderThan(long cutoffMillis) throws IOException {
     return files.holdOlderThan(cutoffMillis);
@@ -412,8 +422,8 @@ final class LtxLog {
    *
    * @return how many were removed
    */
-  int removeOlderThan(long cutoffMillis, long baseTxid) throws IOException {
-    return files.removeOlderThan(cutoffMillis, baseTxid);
+  int removeOlderThan(long cutoffMillis, Needed needed) throws IOException {
+    return files.removeOlderThan(cutoffMillis, needed);
   }
 
   /**
@@ -422,8 +432,8 @@ final class LtxLog {
    *
    * @return how many were removed
    */
-  int removeBeyond(long maxBytes, long baseTxid) throws IOException {
-    return files.removeBeyond(maxBytes, baseTxid);
+  int removeBeyond(long maxBytes, Needed needed) throws IOException {
+    return files.removeBeyond(maxBytes, needed);
   }
 
   /**

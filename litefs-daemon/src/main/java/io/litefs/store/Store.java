@@ -378,16 +378,16 @@ public final class Store implements ChangeSource, Closeable {
     for (Database database : databases.values()) {
       try {
         BaseKeeper bases = database.bases();
-        int removed = database.log().removeOlderThan(cutoff, bases.txid());
+        int removed = database.log().removeOlderThan(cutoff, bases::txid);
         if (database.log().holdsOlderThan(cutoff)) {
           advanceBase(database);
-          removed += database.log().removeOlderThan(cutoff, bases.txid());
+          removed += database.log().removeOlderThan(cutoff, bases::txid);
         }
         if (options.retentionSize() > 0) {
           if (database.log().byteCount() > options.retentionSize()) {
             advanceBase(database);
           }
-          removed += database.log().removeBeyond(options.retentionSize(), bases.txid());
+          removed += database.log().removeBeyond(options.retentionSize(), bases::txid);
         }
         database.metrics().reaps.add(removed);
       } catch (IOException | RuntimeException e) {

@@ -232,7 +232,7 @@ class BaseTest {
     change("UPDATE t SET b = randomblob(800) WHERE id = 4");
     long base = database().bases().txid();
     assertThat(base).isEqualTo(2);
-    assertThat(database().log().removeOlderThan(Long.MAX_VALUE, base)).isEqualTo(1);
+    assertThat(database().log().removeOlderThan(Long.MAX_VALUE, () -> base)).isEqualTo(1);
     assertThat(database().log().files()).hasSize(3);
     assertStartsAsItIs(killed());
   }
@@ -252,7 +252,7 @@ class BaseTest {
     assertThat(database().bases().txid()).isEqualTo(3);
     log.adopt(snapshot, header);
     log.adopt(next, LogTail.entry(next).header());
-    assertThat(log.removeBeyond(0, database().bases().txid())).isZero();
+    assertThat(log.removeBeyond(0, database().bases()::txid)).isZero();
     assertThat(log.files()).hasSize(2);
   }
 
@@ -290,7 +290,7 @@ class BaseTest {
     byte[] file = Files.readAllBytes(running.file(DB, "database"));
     change("UPDATE t SET b = randomblob(800) WHERE id = 4");
     change("UPDATE t SET b = randomblob(800) WHERE id = 5");
-    database().log().removeOlderThan(Long.MAX_VALUE, database().bases().txid());
+    database().log().removeOlderThan(Long.MAX_VALUE, database().bases()::txid);
     Path copy = killed();
     Path dir = copy.resolve("dbs").resolve(DB);
     Files.write(dir.resolve("ltx/0000000000000003-0000000000000003.ltx"), new byte[0]);

@@ -19,7 +19,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
+import java.util.HashSet;
+import java.util.Set;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -31,6 +34,9 @@ class LtxLogTest {
 
   @TempDir Path home;
   private Path dir;
+
+  /** What a disk replaces while it removes a file. */
+  private LtxLog replacing;
 
   @BeforeEach
   void makeDirectory() {
@@ -239,12 +245,12 @@ class LtxLogTest {
     for (int txid : new int[] {1, 2, 4}) {
       Files.setLastModifiedTime(log.fileFrom(txid), FileTime.fromMillis(1000));
     }
-    assertThat(log.removeOlderThan(2000, Long.MAX_VALUE)).isEqualTo(2);
+    assertThat(log.removeOlderThan(2000, () -> Long.MAX_VALUE)).isEqualTo(2);
     assertThat(log.fileFrom(2)).isNull();
     assertThat(log.fileFrom(3)).exists();
     Files.setLastModifiedTime(log.fileFrom(3), FileTime.fromMillis(1000));
-    assertThat(log.removeOlderThan(2000, Long.MAX_VALUE)).isEqualTo(1);
-    assertThat(log.removeOlderThan(Long.MAX_VALUE, Long.MAX_VALUE)).isZero();
+    assertThat(log.removeOlderThan(2000, () -> Long.MAX_VALUE)).isEqualTo(1);
+    assertThat(log.removeOlderThan(Long.MAX_VALUE, () -> Long.MAX_VALUE)).isZero();
     assertThat(log.end().txid().value()).isEqualTo(4);
   }
 
@@ -255,8 +261,8 @@ class LtxLogTest {
     append(log, 3);
     LtxLog.Writer refused = write(log, 4);
     refused.append();
-    assertThat(log.removeOlderThan(Long.MAX_VALUE, 3)).isEqualTo(2);
-    assertThat(log.removeBeyond(0, 3)).isZero();
+    assertThat(log.removeOlderThan(Long.MAX_VALUE, () -> 3)).isEqualTo(2);
+    assertThat(log.removeBeyond(0, () -> 3)).isZero();
     log.revokeLast(refused);
     assertThat(log.end()).isEqualTo(new Pos(new Txid(3), checksum(3)));
   }
@@ -267,7 +273,7 @@ class LtxLogTest {
     LtxLog log = LtxLog.open(dir, false, Runnable::run, disk);
     append(log, 4);
     disk.beforeRemoving(file(1, 1), () -> log.adopt(received(log, header(1, 9)), header(1, 9)));
-    log.removeOlderThan(Long.MAX_VALUE, 4);
+    log.removeOlderThan(Long.MAX_VALUE, () -> 4);
     disk.await();
     assertThat(log.files()).containsExactly(file(1, 9));
     assertThat(log.lastFile()).isEqualTo(file(1, 9)).exists();
@@ -283,10 +289,35 @@ class LtxLogTest {
     write(log, 4).append();
     write(log, 5).append();
     disk.beforeRemoving(file(1, 3), () -> log.adopt(received(log, header(1, 3)), header(1, 3)));
-    log.removeBeyond(0, 5);
+    log.removeBeyond(0, () -> 5);
     disk.await();
     assertThat(log.lastFile()).isEqualTo(file(1, 3)).exists();
     assertThat(log.end()).isEqualTo(new Pos(new Txid(3), checksum(3)));
+  }
+
+  /** A base at transaction 5, and another history that begins at 3, on which the log goes on. */
+  @Test
+  void whatIsNeededIsAnotherOnceASnapshotHasReplacedTheLog() throws Exception {
+    AtomicBoolean replaced = new AtomicBoolean();
+    LogDisk disk =
+        new LogDisk() {
+          @Override
+          void remove(Path file) throws IOException {
+            if (file.equals(file(1, 1)) && !replaced.getAndSet(true)) {
+              replacing.adopt(received(replacing, header(1, 3)), header(1, 3));
+              for (int txid = 4; txid <= 6; txid++) {
+                write(replacing, txid).append();
+              }
+            }
+            super.remove(file);
+          }
+        };
+    replacing = LtxLog.open(dir, false, Runnable::run, disk);
+    append(replacing, 6);
+    replacing.removeBeyond(0, () -> replaced.get() ? 0 : 5);
+    assertThat(replacing.files())
+        .containsExactly(file(1, 3), file(4, 4), file(5, 5), file(6, 6))
+        .allMatch(Files::exists);
   }
 
   @Test
@@ -417,7 +448,7 @@ class LtxLogTest {
     LtxLog log = open();
     append(log, 3);
     log.sync();
-    assertThat(log.removeOlderThan(Long.MAX_VALUE, Long.MAX_VALUE)).isEqualTo(2);
+    assertThat(log.removeOlderThan(Long.MAX_VALUE, () -> Long.MAX_VALUE)).isEqualTo(2);
     LtxLog again = open();
     assertThat(again.files()).hasSize(1);
     assertThat(again.fileFrom(1)).isNull();
