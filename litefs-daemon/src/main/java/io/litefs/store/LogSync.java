@@ -36,7 +36,13 @@ final class LogSync {
    */
   private static final int MAX_UNSYNCED_OPEN = 16;
 
-  private final Path dir;
+  /**
+   * The log's directory, open for as long as the log is: syncfs(2) tells a descriptor of what could
+   * not be written back since it was opened (Linux 5.8), so one that is opened for the sync would
+   * not hear of what has been lost before.
+   */
+  private final PosixFile directory;
+
   private final LogDisk disk;
   private final Object syncLock = new Object();
 
@@ -56,8 +62,8 @@ final class LogSync {
   /** Whether files that are not on the list must be synced. Guarded by {@link #unsynced}. */
   private boolean unsyncedOverflow;
 
-  private LogSync(Path dir, SyncSegment segment, LogDisk disk) {
-    this.dir = dir;
+  private LogSync(PosixFile directory, SyncSegment segment, LogDisk disk) {
+    this.directory = directory;
     this.segment = segment;
     this.disk = disk;
   }
@@ -70,7 +76,8 @@ final class LogSync {
   static LogSync open(Path dir, Executor background, LogDisk disk) throws IOException {
     Path segment = dir.resolveSibling("segment");
     restore(dir, segment);
-    return new LogSync(dir, new SyncSegment(segment, background, disk), disk);
+    PosixFile directory = PosixFile.open(dir, PosixFile.O_RDONLY, 0);
+    return new LogSync(directory, new SyncSegment(segment, background, disk), disk);
   }
 
   /** Writes the files that the segment holds and that are not on disk as they were. */
@@ -158,7 +165,7 @@ final class LogSync {
       }
       try {
         if (all) {
-          syncFilesystem();
+          disk.syncFilesystem(directory);
           if (segmentMustGo) {
             segment.discard();
             segmentMustGo = false;
@@ -176,12 +183,6 @@ final class LogSync {
       } finally {
         files.forEach(PosixFile::close);
       }
-    }
-  }
-
-  private void syncFilesystem() throws ErrnoException {
-    try (PosixFile directory = PosixFile.open(dir, PosixFile.O_RDONLY, 0)) {
-      disk.syncFilesystem(directory);
     }
   }
 
@@ -210,6 +211,13 @@ final class LogSync {
         discardWithNextSync();
         sync();
       }
+    }
+  }
+
+  /** Of what is not synced by now nothing is promised. */
+  void close() {
+    synchronized (syncLock) {
+      directory.close();
     }
   }
 }

@@ -79,8 +79,13 @@ final class LtxLog {
       throws IOException {
     Files.createDirectories(dir);
     LogSync unsynced = LogSync.open(dir, background, disk);
-    LogScan scan = LogScan.of(dir, ChecksumFile.readBase(dir.getParent()).orElse(null));
-    return new LtxLog(dir, syncAlways, unsynced, new LogFiles(dir, disk, scan), scan);
+    try {
+      LogScan scan = LogScan.of(dir, ChecksumFile.readBase(dir.getParent()).orElse(null));
+      return new LtxLog(dir, syncAlways, unsynced, new LogFiles(dir, disk, scan), scan);
+    } catch (IOException | RuntimeException e) {
+      unsynced.close();
+      throw e;
+    }
   }
 
   /**
@@ -464,6 +469,7 @@ final class LtxLog {
     } catch (ErrnoException e) {
       log.error("cannot sync the log {}: {}", dir, e.getMessage());
     }
+    unsynced.close();
   }
 
   static FileChannel openForReading(Path file) throws IOException {

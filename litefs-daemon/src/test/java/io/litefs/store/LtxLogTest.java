@@ -320,6 +320,33 @@ class LtxLogTest {
         .allMatch(Files::exists);
   }
 
+  /** Of what failed before a descriptor was opened its syncfs(2) tells nothing. */
+  @Test
+  void theFilesystemIsSyncedThroughOneDescriptorThatWasThereBeforeAnythingWasWritten()
+      throws IOException {
+    Set<PosixFile> synced = new HashSet<>();
+    LogDisk disk =
+        new LogDisk() {
+          @Override
+          void syncFilesystem(PosixFile file) throws ErrnoException {
+            synced.add(file);
+            super.syncFilesystem(file);
+          }
+        };
+    LtxLog log = LtxLog.open(dir, false, Runnable::run, disk);
+    for (int txid = 1; txid <= 60; txid++) {
+      write(log, txid).append();
+      if (txid % 30 == 0) {
+        log.sync();
+      }
+    }
+    assertThat(synced).hasSize(1);
+    log.close();
+    for (PosixFile each : synced) {
+      assertThatThrownBy(each::syncfs).as("descriptor of a closed log").hasMessageContaining("9");
+    }
+  }
+
   @Test
   void snapshotReplacesWhatWasBefore() throws IOException {
     LtxLog log = open();
