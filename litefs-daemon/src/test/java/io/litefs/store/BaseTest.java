@@ -530,7 +530,7 @@ class BaseTest {
   void aFailedCommitThatNoTransactionHasTakenBackIsPlayedAtTheNextStart(boolean demoted)
       throws Exception {
     database().bases().advance(false);
-    running.store.synchronizeCommits(new NoReplicas());
+    running.store.synchronizeCommits(new FakeReplicas());
     byte[] content = writeUnderAJournal();
     assertThatThrownBy(database()::unlinkJournal).hasMessageContaining("too few replicas");
     Pos logged = database().pos();
@@ -570,7 +570,7 @@ class BaseTest {
   void aFailedCommitThatWasRolledBackIsTakenBackByTheNextTermBeforeAnyReplicaFollows()
       throws Exception {
     byte[] before = running.export(DB);
-    NoReplicas replicas = new NoReplicas();
+    FakeReplicas replicas = new FakeReplicas();
     running.store.synchronizeCommits(replicas);
     writeUnderAJournal();
     assertThatThrownBy(database()::unlinkJournal).hasMessageContaining("too few replicas");

@@ -147,7 +147,7 @@ class HaltLockTest {
     Path copy = Files.copy(mounted, dir.resolve("copy.db"));
     StoreFixture.writeUnderAJournal(database, copy, "UPDATE t SET a = 3");
     if (logged) {
-      primary.store.synchronizeCommits(new NoReplicas());
+      primary.store.synchronizeCommits(new FakeReplicas());
       assertThatThrownBy(database::unlinkJournal).hasMessageContaining("too few replicas");
     }
     acquire();

@@ -10,7 +10,6 @@ import io.litefs.posix.ErrnoException;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -25,30 +24,10 @@ class HaltSessionTest {
   private static final Pos BEFORE = pos(7);
   private static final Pos AFTER = pos(8);
 
-  private final Primary primary = new Primary();
+  private final SilentPrimary primary = new SilentPrimary(BEFORE);
   private final HaltSession session =
       new HaltSession(
           "a.db", 42, HERE, primary, System.nanoTime() + TimeUnit.MINUTES.toNanos(1), s -> {});
-
-  /** A primary whose answer comes when the test says so. */
-  private static final class Primary implements WriteForwarder {
-    private final CompletableFuture<Optional<String>> answer = new CompletableFuture<>();
-    private final CountDownLatch sent = new CountDownLatch(1);
-
-    @Override
-    public Pos halt(String database, long id) {
-      return BEFORE;
-    }
-
-    @Override
-    public void release(String database, long id) {}
-
-    @Override
-    public CompletableFuture<Optional<String>> send(String database, long id, Path file) {
-      sent.countDown();
-      return answer.copy();
-    }
-  }
 
   private static Pos pos(long txid) {
     return new Pos(new Txid(txid), new Checksum(1L << 63 | txid));

@@ -21,7 +21,6 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
@@ -394,30 +393,12 @@ class ReplicaDatabaseTest {
 
   @Test
   void aForwardedCommitWithoutAnAnswerDoesNotKeepANodeFromLeading() throws Exception {
-    CountDownLatch sent = new CountDownLatch(1);
-    fixture
-        .store
-        .forwardedWrites()
-        .connect(
-            new WriteForwarder() {
-              @Override
-              public Pos halt(String database, long id) {
-                return primary.pos;
-              }
-
-              @Override
-              public void release(String database, long id) {}
-
-              @Override
-              public CompletableFuture<Optional<String>> send(String database, long id, Path file) {
-                sent.countDown();
-                return new CompletableFuture<>();
-              }
-            });
+    SilentPrimary silent = new SilentPrimary(primary.pos);
+    fixture.store.forwardedWrites().connect(silent);
     fixture.store.forwardedWrites().acquire(DB, Duration.ofSeconds(1));
     Pos before = database().pos();
     CompletableFuture<Void> commit = inAThread(this::commit);
-    CompletableFuture.anyOf(commit, inAThread(sent::await)).get();
+    CompletableFuture.anyOf(commit, inAThread(silent.sent::await)).get();
     fixture.store.becomePrimary();
     assertThat(commit).failsWithin(Duration.ofMinutes(1));
     assertThat(fixture.store.isPrimary()).isTrue();

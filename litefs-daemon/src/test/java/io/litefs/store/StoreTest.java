@@ -192,40 +192,11 @@ class StoreTest {
     assertThat(primary.file("a.db", "")).doesNotExist();
   }
 
-  /** No replica is there. */
-  private static final class NoReplicas implements CommitSync {
-    final List<String> waited = new ArrayList<>();
-
-    @Override
-    public void before(String database) throws ErrnoException {
-      throw new ErrnoException(Errno.EIO, "too few replicas are in sync");
-    }
-
-    @Override
-    public boolean mayFail() {
-      return true;
-    }
-
-    @Override
-    public boolean await(String database, Pos pos) {
-      return false;
-    }
-
-    @Override
-    public int missing(String name) {
-      return 1;
-    }
-
-    @Override
-    public void awaitIrrevocable(String database, Pos pos) {
-      waited.add(database + " " + pos.txid().value());
-    }
-  }
-
   /** Nobody would roll them back, so too few replicas must not leave them half done. */
   @Test
   void whatIsNoTransactionOfSqlitesWaitsForReplicasAndStays() throws Exception {
-    NoReplicas replicas = new NoReplicas();
+    FakeReplicas replicas = new FakeReplicas();
+    replicas.inSync = false;
     primary.store.synchronizeCommits(replicas);
     Database database = arrive("a.db", content, 4096);
     execute(source, "INSERT INTO t VALUES (randomblob(5000))");
@@ -235,7 +206,7 @@ class StoreTest {
     assertThat(primary.export("b.db")).isEqualTo(Files.readAllBytes(source));
     primary.store.find("b.db").drop();
     primary.importFile("c.db", source);
-    assertThat(replicas.waited)
+    assertThat(replicas.irrevocable)
         .containsExactly("a.db 1", "a.db 2", "b.db 1", "a.db 3", "b.db 2", "c.db 1");
   }
 

@@ -7,7 +7,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.litefs.ltx.Pos;
-import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import io.litefs.sqlite.Wal;
@@ -289,43 +288,8 @@ class WalCaptureTest {
 
   // ---------------------------------------------- commits that replicas do not have in time
 
-  /** Replicas, and a lease that may end while they are waited for. */
-  private static final class Replicas implements CommitSync {
-    boolean acknowledge;
-    boolean endLease;
-    boolean mayFail = true;
-    boolean inSync = true;
-    volatile boolean held = true;
-
-    @Override
-    public void before(String name) throws ErrnoException {
-      if (!inSync) {
-        throw new ErrnoException(Errno.EIO, "too few replicas are in sync");
-      }
-    }
-
-    @Override
-    public boolean await(String name, Pos pos) {
-      held = !endLease;
-      return acknowledge;
-    }
-
-    @Override
-    public int missing(String name) {
-      return 1;
-    }
-
-    @Override
-    public void awaitIrrevocable(String name, Pos pos) {}
-
-    @Override
-    public boolean mayFail() {
-      return mayFail;
-    }
-  }
-
-  private Replicas replicas() throws IOException {
-    Replicas replicas = new Replicas();
+  private FakeReplicas replicas() throws IOException {
+    FakeReplicas replicas = new FakeReplicas();
     fixture.store.synchronizeCommits(replicas);
     fixture.store.becomePrimary(() -> replicas.held);
     return replicas;
@@ -362,7 +326,7 @@ class WalCaptureTest {
   void aFailedCommitThatTheEndOfTheLeaseKeptFromBeingTakenBackIsTakenBackByTheNextTerm()
       throws Exception {
     byte[] before = fixture.export("a.db");
-    Replicas replicas = replicas();
+    FakeReplicas replicas = replicas();
     byte[] bytes = insertedAllButTheEnd();
     replicas.endLease = true;
     assertFails(bytes, "lease");
@@ -382,7 +346,7 @@ class WalCaptureTest {
 
   @Test
   void aFailedCommitThatCouldNotBeTakenBackIsTakenBackByTheNextOne() throws Exception {
-    Replicas replicas = replicas();
+    FakeReplicas replicas = replicas();
     byte[] seen = writtenWal();
     Path copy = temp.resolve("copy.db");
     Files.copy(original, copy);
@@ -410,7 +374,7 @@ class WalCaptureTest {
   /** It is in the log, so that is what the database is after a start. */
   @Test
   void aFailedCommitThatNothingTookBackIsPlayedAtTheNextStart() throws Exception {
-    Replicas replicas = replicas();
+    FakeReplicas replicas = replicas();
     byte[] bytes = insertedAllButTheEnd();
     replicas.endLease = true;
     assertFails(bytes, "lease");
@@ -427,7 +391,7 @@ class WalCaptureTest {
   /** A database that is new has no base, and this one can have none before that is mended. */
   @Test
   void aReplicaTakesTheWalOverThoughAFailedCommitKeepsItFromHavingABase() throws Exception {
-    Replicas replicas = replicas();
+    FakeReplicas replicas = replicas();
     byte[] bytes = insertedAllButTheEnd();
     replicas.endLease = true;
     assertFails(bytes, "lease");
@@ -445,7 +409,7 @@ class WalCaptureTest {
 
   @Test
   void whatReplicasAcknowledgeAfterTheEndOfTheLeaseCountsOnlyWhereItNeedNot() throws Exception {
-    Replicas replicas = replicas();
+    FakeReplicas replicas = replicas();
     replicas.acknowledge = true;
     replicas.endLease = true;
     byte[] bytes = insertedAllButTheEnd();
