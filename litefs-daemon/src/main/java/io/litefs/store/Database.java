@@ -7,7 +7,6 @@ import io.litefs.ltx.Txid;
 import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
 import io.litefs.sqlite.DatabaseHeader;
-import io.litefs.sqlite.SqliteFormatException;
 import io.litefs.sqlite.WalIndexHeader;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -50,6 +49,7 @@ public final class Database {
   /** Checksum of each page, without the lock page. */
   private final PageTable checksums = new PageTable();
 
+  private final PageReader pages;
   private final TransactionRecorder recorder;
   private final JournalCapture journal = new JournalCapture();
   private final WalCapture wal;
@@ -91,14 +91,12 @@ public final class Database {
   private volatile LockWait lockWait;
   private volatile long lastTransactionMillis;
 
-  private final ByteBuffer pageBuffer = ByteBuffer.allocateDirect(MAX_PAGE_SIZE);
-  private final ByteBuffer headerBuffer = ByteBuffer.allocateDirect(DatabaseHeader.SIZE);
-
   Database(Store store, String name, DatabaseFiles files, LtxLog log) {
     this.store = store;
     this.name = name;
     this.files = files;
     this.log = log;
+    this.pages = new PageReader(name);
     this.access = new WriteAccess(store, this);
     this.recorder =
         new TransactionRecorder(log, checksums, store.options().compress(), store.nodeId(), access);
@@ -189,6 +187,11 @@ public final class Database {
 
   PageTable checksums() {
     return checksums;
+  }
+
+  /** Reads the database file. For who holds the lock. */
+  PageReader pages() {
+    return pages;
   }
 
   BaseKeeper bases() {
@@ -695,7 +698,7 @@ public final class Database {
     Pos before = state.pos();
     if (file != null && !journal.dirty().isEmpty() && file.size() > 0) {
       try {
-        recordFromFile(file, parseHeader(file), journal.dirty());
+        recordFromFile(file, pages.header(file), journal.dirty());
       } catch (ErrnoException e) {
         if (e.errno() != Errno.ENOSPC && e.errno() != Errno.EDQUOT) {
           // SQLite rolls back, and the free pages that this leaves changed must not wait for
@@ -705,7 +708,7 @@ public final class Database {
         }
         // SQLite takes a full disk for what it is when it writes, not when it removes the journal.
         store.reserve().release();
-        recordFromFile(file, parseHeader(file), journal.dirty());
+        recordFromFile(file, pages.header(file), journal.dirty());
       }
       if (!state.pos().equals(before)) {
         journal.logged(); // Until the journal is gone, whatever fails leaves it to be rolled back.
@@ -738,7 +741,7 @@ public final class Database {
             pageSize,
             pageCount,
             touched,
-            pgno -> readPage(file, pgno, pageSize),
+            pgno -> pages.page(file, pgno, pageSize),
             TransactionRecorder.WalRange.NONE);
     if (recorded != null) {
       commit(recorded, header.isWal());
@@ -961,84 +964,7 @@ public final class Database {
     }
   }
 
-  // ------------------------------------------------- rename
-
-  /**
-   * Takes over the content of {@code source}, which ceases to exist: replicated as creation here
-   * and drop there.
-   */
-  void takeOver(Database source) throws ErrnoException {
-    store.requireWritable(name);
-    access.requireNotHalted();
-    source.access.requireNotHalted();
-    boolean hasWal =
-        source.file(FileKind.WAL) != null && (source.wal.isActive() || source.isWalApplied());
-    if (hasWal || source.journal.isActive()) {
-      throw new ErrnoException(
-          Errno.EBUSY,
-          "rename of " + source.name + ": it has a WAL or a journal; close its connections first");
-    }
-    change(
-        true,
-        () -> {
-          BackingFile moved = source.files.get(FileKind.DATABASE);
-          java.util.Optional<String> reason =
-              moved.size() == 0
-                  ? java.util.Optional.empty()
-                  : DatabaseHeader.incompleteReason(readHeader(moved), moved.size());
-          if (reason.isPresent()) {
-            throw new ErrnoException(
-                Errno.EIO, "rename of " + source.name + " to " + name + ": " + reason.get());
-          }
-          if (moved.size() > 0) {
-            DatabaseHeader header = parseHeader(moved);
-            moved.file().fsync(); // as for what arrives otherwise
-            PageTable all = PageTable.range(header.pageCount(moved.size()));
-            access.irrevocably(() -> recordFromFile(moved, header, all));
-          }
-          removeFiles();
-          files.adopt(FileKind.DATABASE, source.files);
-        });
-    source.drop();
-    store.namesChanged(name);
-  }
-
   // ------------------------------------------------- reading and checking
-
-  /**
-   * Reads a page of the database file; what lies beyond its end is zero. The buffer is valid until
-   * the next call.
-   */
-  ByteBuffer readPage(BackingFile file, long pgno, int pageSize) throws ErrnoException {
-    ByteBuffer page = pageBuffer.clear().limit(pageSize);
-    file.file().preadMost(page, (pgno - 1) * pageSize);
-    while (page.hasRemaining()) {
-      page.put((byte) 0);
-    }
-    return page.flip();
-  }
-
-  /** The first 100 bytes, or fewer; valid until the next call. */
-  ByteBuffer readHeader(BackingFile file) throws ErrnoException {
-    ByteBuffer buffer = headerBuffer.clear();
-    file.file().preadMost(buffer, 0);
-    return buffer.flip();
-  }
-
-  DatabaseHeader parseHeader(BackingFile file) throws IOException {
-    try {
-      return DatabaseHeader.parse(readHeader(file));
-    } catch (SqliteFormatException e) {
-      throw new ErrnoException(Errno.EIO, name + " is no database: " + e.getMessage());
-    }
-  }
-
-  /** Whether the file behind the database says write-ahead log; false if there is none. */
-  boolean fileIsWal() throws ErrnoException {
-    BackingFile file = files.get(FileKind.DATABASE);
-    ByteBuffer header = file == null ? null : readHeader(file);
-    return header != null && header.limit() > 19 && header.get(19) == 2;
-  }
 
   /**
    * Computes the checksum of every page anew from {@code source}. Caller holds the lock, or is
@@ -1210,7 +1136,7 @@ public final class Database {
         pgno != 0 && pgno <= state.pageCount();
         pgno = written.next(pgno + 1)) {
       long known = checksums.get(pgno);
-      if (known != 0 && known != PageChecksum.of(pgno, readPage(file, pgno, pageSize))) {
+      if (known != 0 && known != PageChecksum.of(pgno, pages.page(file, pgno, pageSize))) {
         stray.put(pgno, 1);
       }
     }
@@ -1263,7 +1189,7 @@ public final class Database {
         } else {
           access.takingBack(true);
           try {
-            recordFromFile(file, parseHeader(file), strayPages);
+            recordFromFile(file, pages.header(file), strayPages);
           } finally {
             access.takingBack(false);
           }
@@ -1308,7 +1234,7 @@ public final class Database {
   /**
    * Runs a change of the application's under the locks it needs, if this node may be written to.
    */
-  private void change(boolean overwrites, Change change) throws ErrnoException {
+  void change(boolean overwrites, Change change) throws ErrnoException {
     // Before any lock: a refused write must not wait for an apply that waits for the page this
     // write has locked.
     requireChangeable();

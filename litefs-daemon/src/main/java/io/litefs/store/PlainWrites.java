@@ -125,7 +125,7 @@ final class PlainWrites {
     long last = Math.min(state.pageCount(), (to - 1) / pageSize + 1);
     for (long pgno = from / pageSize + 1; pgno <= last; pgno++) {
       if (!undo.has(pgno)) {
-        undo.save(pgno, database.readPage(file, pgno, pageSize));
+        undo.save(pgno, database.pages().page(file, pgno, pageSize));
       }
     }
   }
@@ -196,12 +196,12 @@ final class PlainWrites {
       // To SQLite an empty file is a database; in the place of one with content it is a loss.
       return database.state().exists() ? Optional.of("it is empty") : Optional.empty();
     }
-    return DatabaseHeader.incompleteReason(database.readHeader(file), size);
+    return DatabaseHeader.incompleteReason(database.pages().beginning(file), size);
   }
 
   private void commit(BackingFile file) throws IOException {
     if (file.size() > 0) {
-      DatabaseHeader header = database.parseHeader(file);
+      DatabaseHeader header = database.pages().header(file);
       if (arriving) {
         // The log gets only what differs from the content before: the rest must be on disk.
         file.file().fsync();

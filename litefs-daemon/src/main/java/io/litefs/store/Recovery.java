@@ -3,6 +3,7 @@ package io.litefs.store;
 import io.litefs.ltx.LtxException;
 import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.Pos;
+import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import io.litefs.sqlite.DatabaseHeader;
 import io.litefs.sqlite.Freelist;
@@ -256,7 +257,7 @@ final class Recovery {
     if (tail.entries().isEmpty()) {
       timestampMillis = LogTail.entry(log.lastFile()).header().timestampMillis();
     }
-    database.recovered(state, database.fileIsWal(), timestampMillis);
+    database.recovered(state, fileIsWal(), timestampMillis);
     if (state.exists()) {
       if (databaseFile().size() < state.pageCount() * state.pageSize()) {
         // With synchronous=OFF a power cut may leave what a later transaction has cut off.
@@ -295,7 +296,7 @@ final class Recovery {
       return true;
     }
     database.rebuildChecksums(
-        pageSize, state.pageCount(), pgno -> database.readPage(file, pgno, pageSize));
+        pageSize, state.pageCount(), pgno -> database.pages().page(file, pgno, pageSize));
     return checksum() == state.pos().checksum().value();
   }
 
@@ -377,7 +378,7 @@ final class Recovery {
         checksums,
         state.pageCount(),
         changedPages,
-        pgno -> database.readPage(file, pgno, state.pageSize()),
+        pgno -> database.pages().page(file, pgno, state.pageSize()),
         TransactionRecorder.WalRange.NONE,
         "free pages that a rollback left changed");
   }
@@ -410,7 +411,7 @@ final class Recovery {
               pgno -> {
                 long frame = frames.get(pgno);
                 return frame == 0
-                    ? database.readPage(file, pgno, wal.header().pageSize())
+                    ? database.pages().page(file, pgno, wal.header().pageSize())
                     : wal.page(frame);
               },
               new TransactionRecorder.WalRange(
@@ -438,7 +439,7 @@ final class Recovery {
             .record(database.state(), database.pageSize(), pageCount, touched, source, range);
     if (recorded != null) {
       recorded.append();
-      database.accept(recorded, database.fileIsWal());
+      database.accept(recorded, fileIsWal());
       state = database.state();
       logger.info("{}: recorded transaction {}: {}", database.name(), state.pos().txid(), what);
     }
@@ -553,7 +554,7 @@ final class Recovery {
         there.pageCount(),
         pgno -> {
           long frame = frames.get(pgno);
-          return frame == 0 ? database.readPage(file, pgno, there.pageSize()) : wal.page(frame);
+          return frame == 0 ? database.pages().page(file, pgno, there.pageSize()) : wal.page(frame);
         });
     if (database.checksumOfPages(there.pageCount()) != there.pos().checksum().value()) {
       return false;
@@ -563,7 +564,7 @@ final class Recovery {
     }
     state = there;
     cut();
-    database.recovered(state, database.fileIsWal(), millis);
+    database.recovered(state, fileIsWal(), millis);
     return true;
   }
 
@@ -595,7 +596,7 @@ final class Recovery {
     BackingFile file = databaseFile();
     // With no page that counts as known, every page is part of the transaction.
     database.recovered(
-        new DatabaseState(state.pos(), state.pageSize(), 0), database.fileIsWal(), timestampMillis);
+        new DatabaseState(state.pos(), state.pageSize(), 0), fileIsWal(), timestampMillis);
     database.recordUnlogged(file, header(file));
     state = database.state();
   }
@@ -631,6 +632,13 @@ final class Recovery {
     database.recordUnlogged(file, header(file));
     state = database.state();
     finish(null);
+  }
+
+  /** Whether the file behind the database says write-ahead log; false if there is none. */
+  private boolean fileIsWal() throws ErrnoException {
+    BackingFile file = files.get(FileKind.DATABASE);
+    ByteBuffer beginning = file == null ? null : database.pages().beginning(file);
+    return beginning != null && beginning.limit() > 19 && beginning.get(19) == 2;
   }
 
   private DatabaseHeader header(BackingFile file) throws IOException {

@@ -748,7 +748,7 @@ public final class Store implements ChangeSource, Closeable {
     if (source == null) {
       throw new ErrnoException(Errno.ENOENT, from);
     }
-    findOrCreate(to).takeOver(source);
+    new Rename(this, source, findOrCreate(to)).run();
   }
 
   /**

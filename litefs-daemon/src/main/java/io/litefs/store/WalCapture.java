@@ -135,13 +135,14 @@ final class WalCapture {
     int pageSize = database.pageSize();
     for (long pgno = pages.next(1); pgno != 0; pgno = pages.next(pgno + 1)) {
       long known = checksums.get(pgno);
-      if (known != 0 && known != PageChecksum.of(pgno, database.readPage(file, pgno, pageSize))) {
+      if (known != 0
+          && known != PageChecksum.of(pgno, database.pages().page(file, pgno, pageSize))) {
         unseen.put(pgno, 1);
       }
     }
     if (hasUnseen()) {
       Txid lost = database.pos().txid();
-      database.recordFromFile(file, database.parseHeader(file), unseen);
+      database.recordFromFile(file, database.pages().header(file), unseen);
       logger.info(
           "{}: transaction {} was not published by its writer, or its WAL was thrown away; undone",
           database.name(),
@@ -601,7 +602,7 @@ final class WalCapture {
       }
       long frame = committed.get(pgno);
       return frame == 0
-          ? database.readPage(database.file(FileKind.DATABASE), pgno, pageSize)
+          ? database.pages().page(database.file(FileKind.DATABASE), pgno, pageSize)
           : reader.slice(frame + FRAME_HEADER_BYTES, pageSize);
     }
   }
