@@ -112,8 +112,8 @@ public final class Namespace implements FileSystem {
     switch (file.kind()) {
       case DATABASE -> database.drop();
       case JOURNAL -> database.unlinkJournal();
-      case WAL -> database.unlinkWal();
-      case SHM -> database.unlinkShm();
+      case WAL -> database.wal().unlink();
+      case SHM -> database.wal().unlinkIndex();
       case SUPER_JOURNAL -> SuperJournalFile.unlink(store, database, name);
       case POSITION, LOCK, PRIMARY, LAG -> throw refused("unlink", name);
     }

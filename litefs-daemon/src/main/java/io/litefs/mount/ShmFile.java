@@ -22,13 +22,13 @@ final class ShmFile extends CompanionFile {
     return new Handle(file) {
       @Override
       public void write(ByteBuffer from, long offset) throws ErrnoException {
-        database.writeShm(file, from, offset);
+        database.wal().writeIndex(file, from, offset);
       }
 
       @Override
       public void flush(int pid) {
         if (!DaemonThreads.contains(pid)) {
-          database.walIndexClosed(pid);
+          database.wal().indexClosed(pid);
         }
       }
 
@@ -41,6 +41,6 @@ final class ShmFile extends CompanionFile {
 
   @Override
   void truncate(BackingFile file, long size) throws ErrnoException {
-    database.truncateShm(file, size);
+    database.wal().truncateIndex(file, size);
   }
 }

@@ -27,26 +27,26 @@ final class WalFile extends CompanionFile {
       @Override
       public void write(ByteBuffer from, long offset) throws ErrnoException {
         long end = offset + from.remaining();
-        database.writeWal(file, from, offset);
+        database.wal().write(file, from, offset);
         writtenTo = end;
       }
 
       @Override
       public void flush(int pid) {
         if (writtenTo != 0) {
-          database.walClosedAfterWriting(file);
+          database.wal().closedAfterWriting(file);
         }
       }
 
       @Override
       public void fsync(boolean dataOnly) throws ErrnoException {
-        database.syncWal(file, writtenTo);
+        database.wal().sync(file, writtenTo);
       }
     };
   }
 
   @Override
   void truncate(BackingFile file, long size) throws ErrnoException {
-    database.truncateWal(file, size);
+    database.wal().truncate(file, size);
   }
 }

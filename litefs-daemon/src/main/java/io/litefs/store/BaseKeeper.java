@@ -142,7 +142,7 @@ final class BaseKeeper {
       if (closed || database.isWrittenWithoutJournal() || database.differsFromLog()) {
         return false;
       }
-      next = new Base(database.state(), database.walEnd(), clean, Base.currentBoot(), null);
+      next = new Base(database.state(), database.wal().end(), clean, Base.currentBoot(), null);
       files = database.retainFiles();
     } finally {
       database.lock.unlock();
@@ -212,7 +212,7 @@ final class BaseKeeper {
    * nowhere any more, also where the database is still as it says. On disk when this returns.
    */
   synchronized void logReplaced(int pageSize) throws IOException {
-    boolean applied = database.isWalApplied() || current != null && current.wal().applied();
+    boolean applied = database.wal().isApplied() || current != null && current.wal().applied();
     Base none =
         new Base(
             new DatabaseState(Pos.ZERO, pageSize, 0),

@@ -61,7 +61,7 @@ final class CommittedPages implements Closeable {
         BackingFile wal = database.file(FileKind.WAL);
         PageTable frames = new PageTable();
         if (wal != null) {
-          database.mapCommitted(wal, frames);
+          database.wal().mapCommitted(wal, frames);
         }
         CommittedPages pages =
             new CommittedPages(
@@ -86,7 +86,8 @@ final class CommittedPages implements Closeable {
         if (!database.awaitChange(deadline - System.nanoTime())) {
           throw new StoreException(
               database.name()
-                  + ": a transaction has been writing to the database for 30 s; end it and try again");
+                  + ": a transaction has been writing to the database for 30 s; end it and try"
+                  + " again");
         }
       }
     } catch (InterruptedException e) {

@@ -7,7 +7,6 @@ import io.litefs.ltx.Txid;
 import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
 import io.litefs.sqlite.DatabaseHeader;
-import io.litefs.sqlite.WalIndexHeader;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
@@ -52,13 +51,11 @@ public final class Database {
   private final PageReader pages;
   private final TransactionRecorder recorder;
   private final JournalCapture journal = new JournalCapture();
-  private final WalCapture wal;
+  private final WriteAheadLog wal;
 
   private final WriteAccess access;
   private final PlainWrites plain;
   private final BaseKeeper bases;
-  private final UnpublishedTransaction unpublished;
-  private final UnchainedTransaction unchained;
   private final UnjournaledCapture unjournaledCapture;
 
   /** Whether the database file was written to since it was last synced. */
@@ -66,9 +63,6 @@ public final class Database {
 
   private volatile DatabaseState state = DatabaseState.NONE;
   private volatile boolean walMode;
-
-  /** On a replica, the WAL that the daemon itself writes; null if the WAL is the applications'. */
-  private volatile ReplicaWal appliedWal;
 
   /**
    * Pages that do not hold what the position says: free ones, which SQLite does not journal, that a
@@ -100,10 +94,8 @@ public final class Database {
     this.access = new WriteAccess(store, this);
     this.recorder =
         new TransactionRecorder(log, checksums, store.options().compress(), store.nodeId(), access);
-    this.wal = new WalCapture(this);
+    this.wal = new WriteAheadLog(store, this);
     this.bases = new BaseKeeper(this);
-    this.unpublished = new UnpublishedTransaction(store, this);
-    this.unchained = new UnchainedTransaction(store, this);
     this.unjournaledCapture = new UnjournaledCapture(store, this);
     this.plain = new PlainWrites(this, unjournaledCapture);
   }
@@ -196,21 +188,6 @@ public final class Database {
 
   BaseKeeper bases() {
     return bases;
-  }
-
-  /** Where the log's end is in the WAL. Caller holds the lock. */
-  Base.WalEnd walEnd() {
-    ReplicaWal applied = appliedWal;
-    return applied != null && applied.hasCommitted() ? applied.logEnd() : wal.logEnd();
-  }
-
-  Base.WalEnd currentWalEnd() {
-    lock.lock();
-    try {
-      return walEnd();
-    } finally {
-      lock.unlock();
-    }
   }
 
   /** Every file, retained, by the ordinal of its kind; null where there is none. */
@@ -367,48 +344,6 @@ public final class Database {
         });
   }
 
-  /**
-   * Removes the WAL; whatever was committed in it is in the log, and in the database file or
-   * undone.
-   */
-  public void unlinkWal() throws ErrnoException {
-    requireNotApplied();
-    stable.writeLock().lock();
-    lock.lock();
-    try {
-      beforeWalGoes();
-      BackingFile present = files.get(FileKind.WAL);
-      if (present != null) {
-        wal.going(present);
-      }
-      files.remove(FileKind.WAL);
-      wal.reset();
-    } catch (IOException e) {
-      throw errnoOf(e);
-    } finally {
-      lock.unlock();
-      stable.writeLock().unlock();
-    }
-  }
-
-  /**
-   * Removes the index. What it says is not looked at: the kernel has locked the directory, so the
-   * index cannot be opened through the mount, and SQLite has copied what is committed before it
-   * does this.
-   */
-  public void unlinkShm() throws ErrnoException {
-    requireNotApplied();
-    lock.lock();
-    try {
-      wal.unpublished();
-      files.remove(FileKind.SHM);
-    } catch (IOException e) {
-      throw errnoOf(e);
-    } finally {
-      lock.unlock();
-    }
-  }
-
   /** Drops the database: a transaction of its own if it ever had one. */
   public void drop() throws ErrnoException {
     store.requireWritable(name);
@@ -440,7 +375,7 @@ public final class Database {
 
   public void writeDatabase(BackingFile file, ByteBuffer from, long offset) throws ErrnoException {
     metrics.databaseWrites.increment();
-    unchained.captureBefore(); // before a checkpoint copies it
+    wal.captureBefore(); // a checkpoint copies it
     change(
         true,
         () -> {
@@ -455,7 +390,7 @@ public final class Database {
             }
             journal.markDirty(offset, from.remaining());
           } else if (wal.isActive()) {
-            wal.beforeCheckpointWrite();
+            wal.capture().beforeCheckpointWrite();
           } else {
             access.requireNotHalted();
             access.requireJournalIfForwarded();
@@ -569,19 +504,8 @@ public final class Database {
    */
   public Pos settledPos() {
     unjournaledCapture.captureNow();
-    unchained.captureNow();
+    wal.captureNow();
     return pos();
-  }
-
-  /**
-   * A process closes the wal-index, perhaps by dying; what it changed in its mapping is in the
-   * backing file. Called before its locks go.
-   */
-  public void walIndexClosed(int pid) {
-    if (isWritable()) {
-      unchained.captureNow();
-      unpublished.lookBefore(pid);
-    }
   }
 
   /**
@@ -761,7 +685,8 @@ public final class Database {
     store.observer().committed(System.nanoTime() - recorded.begunNanos(), recorded.bytes());
   }
 
-  private void syncLog() throws ErrnoException {
+  /** The log is on disk when this returns. */
+  void syncLog() throws ErrnoException {
     long start = System.nanoTime();
     log.sync();
     store.observer().synced(System.nanoTime() - start);
@@ -779,104 +704,10 @@ public final class Database {
     }
   }
 
-  // ------------------------------------------------- the WAL
+  // ------------------------------------------------- the files beside it
 
-  public void writeWal(BackingFile file, ByteBuffer from, long offset) throws ErrnoException {
-    metrics.walWrites.increment();
-    boolean restarts = offset < WalCapture.HEADER_BYTES;
-    if (wal.needsIndexBefore(offset)) {
-      unchained.captureBefore();
-    }
-    change(
-        restarts,
-        () -> {
-          if (file != files.get(FileKind.WAL)) {
-            file.file().pwrite(from, offset);
-          } else {
-            wal.write(file, from, offset);
-          }
-        });
-  }
-
-  public void truncateWal(BackingFile file, long size) throws ErrnoException {
-    unchained.captureBefore();
-    change(
-        true,
-        () -> {
-          if (file == files.get(FileKind.WAL)) {
-            beforeWalGoes();
-            wal.truncating(file, size);
-          }
-          file.file().truncate(size);
-        });
-  }
-
-  /**
-   * fsync(2) of the WAL: its committed frames are in the log, so the log is what must be on disk.
-   *
-   * @param writtenTo where the last write of the connection that syncs has ended
-   */
-  public void syncWal(BackingFile file, long writtenTo) throws ErrnoException {
-    if (wal.mayBeUnchained()) {
-      change(
-          false,
-          () -> {
-            if (file == files.get(FileKind.WAL)) {
-              wal.syncing(file, writtenTo);
-            }
-          });
-    }
-    syncLog();
-  }
-
-  /**
-   * A connection that wrote to the WAL closes it, perhaps by dying. If it had the index in its
-   * memory, what it has not copied into the database by now nobody will.
-   */
-  public void walClosedAfterWriting(BackingFile file) {
-    lock.lock();
-    try {
-      if (file == files.get(FileKind.WAL) && files.get(FileKind.SHM) == null) {
-        wal.unpublished();
-      }
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /**
-   * The wal-index says which transactions of the WAL are committed.
-   *
-   * @param index null if the WAL's only connection has it in its memory
-   */
-  void walPublished(WalIndexHeader index) throws ErrnoException {
-    change(
-        false,
-        () -> {
-          BackingFile file = files.get(FileKind.WAL);
-          if (file != null && index != null) {
-            wal.published(file, index);
-          } else if (file != null && files.get(FileKind.SHM) == null) {
-            wal.publishedInMemory(file);
-          }
-        });
-  }
-
-  /** A transaction may be committed although its commit frame has no checksum. */
-  void captureUnchainedSoon() {
-    unchained.captureSoon();
-  }
-
-  /** Empties the WAL: all it holds is superseded. Caller holds both locks, and SQLite's. */
-  void emptyWal() throws IOException {
-    BackingFile file = files.get(FileKind.WAL);
-    if (file != null) {
-      file.file().truncate(0);
-      wal.reset();
-    }
-  }
-
-  WalCapture wal() {
+  /** The WAL and its index. */
+  public WriteAheadLog wal() {
     return wal;
   }
 
@@ -884,52 +715,7 @@ public final class Database {
     return journal;
   }
 
-  // ------------------------------------------------- the index of the WAL
-
-  /**
-   * A write to the index: a connection grows it, or the kernel writes back a page of it that
-   * applications have changed in a mapping.
-   */
-  public void writeShm(BackingFile file, ByteBuffer from, long offset) throws ErrnoException {
-    metrics.shmWrites.increment();
-    ReplicaWal applied = appliedWal;
-    if (applied != null && file == files.get(FileKind.SHM)) {
-      applied.writeBack(file, from, offset);
-    } else {
-      file.file().pwrite(from, offset);
-    }
-  }
-
-  /** Cuts or extends the index. */
-  public void truncateShm(BackingFile file, long size) throws ErrnoException {
-    requireNotApplied();
-    file.file().truncate(size);
-  }
-
-  // ------------------------------------------------- the WAL of a replica
-
-  /** Whether the frames of the present WAL are the daemon's own, not captured from applications. */
-  boolean isWalApplied() {
-    return appliedWal != null;
-  }
-
-  /** Says who writes the WAL and its index: the daemon, or (null) applications. */
-  void applyThrough(ReplicaWal wal) {
-    appliedWal = wal;
-  }
-
-  /**
-   * Puts the offset of the newest committed frame of each page into {@code table}. Caller holds the
-   * lock.
-   */
-  void mapCommitted(BackingFile file, PageTable table) throws ErrnoException {
-    ReplicaWal applied = appliedWal;
-    if (applied != null && applied.hasCommitted()) {
-      applied.mapCommitted(table);
-    } else {
-      wal.mapCommitted(file, table);
-    }
-  }
+  // ------------------------------------------------- on a replica
 
   /**
    * A received transaction is about to be written over the database file. Until the next position
@@ -956,12 +742,6 @@ public final class Database {
 
   void waitsFor(LockWait wait) {
     lockWait = wait;
-  }
-
-  private void requireNotApplied() throws ErrnoException {
-    if (appliedWal != null) {
-      throw new ErrnoException(Errno.EROFS, name + ": the WAL of a replica is written by litefs");
-    }
   }
 
   // ------------------------------------------------- reading and checking
@@ -1016,25 +796,9 @@ public final class Database {
     lock.lock();
     try {
       access.takingBack(false);
-      if (wal.hasUnseen()) {
-        strayPages = wal.unseen();
+      if (wal.capture().hasUnseen()) {
+        strayPages = wal.capture().unseen();
         behindLog = true;
-      }
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /**
-   * Before the WAL is the daemon's: what the log has and readers here do not see becomes another
-   * transaction, if this node may make one. Whoever writes next may be another node, on top of what
-   * the log says. The caller keeps writers out.
-   */
-  void restoreUnseen() throws IOException {
-    lock.lock();
-    try {
-      if (wal.hasUnseen() && wal.isActive() && store.mayCommit()) {
-        wal.recordAsSeen(files.get(FileKind.WAL), files.get(FileKind.DATABASE), wal.unseen());
       }
     } finally {
       lock.unlock();
@@ -1158,7 +922,7 @@ public final class Database {
   boolean differsFromLog() {
     lock.lock();
     try {
-      return behindLog || wal.hasUnseen() || journal.isLogged();
+      return behindLog || wal.capture().hasUnseen() || journal.isLogged();
     } finally {
       lock.unlock();
     }
@@ -1185,7 +949,7 @@ public final class Database {
         } else if (isMidTransaction()) {
           journal.dirty().putAll(strayPages);
         } else if (wal.isActive()) {
-          wal.recordAsSeen(files.get(FileKind.WAL), file, strayPages);
+          wal.capture().recordAsSeen(files.get(FileKind.WAL), file, strayPages);
         } else {
           access.takingBack(true);
           try {
@@ -1295,7 +1059,8 @@ public final class Database {
     }
   }
 
-  private ErrnoException errnoOf(IOException e) {
+  /** What an application is told of a failure. */
+  ErrnoException errnoOf(IOException e) {
     if (e instanceof ErrnoException errno) {
       return errno;
     }

@@ -157,7 +157,7 @@ final class Importer {
               () -> {
                 recorded.append();
                 database.files().replaceDatabase(temporary);
-                database.emptyWal();
+                database.wal().empty();
                 database.accept(recorded, header.isWal());
               });
     } finally {

@@ -33,7 +33,7 @@ final class Rename {
     target.access().requireNotHalted();
     source.access().requireNotHalted();
     boolean hasWal =
-        source.file(FileKind.WAL) != null && (source.wal().isActive() || source.isWalApplied());
+        source.file(FileKind.WAL) != null && (source.wal().isActive() || source.wal().isApplied());
     if (hasWal || source.journal().isActive()) {
       throw new ErrnoException(
           Errno.EBUSY,

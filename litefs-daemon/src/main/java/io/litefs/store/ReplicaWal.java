@@ -96,7 +96,7 @@ final class ReplicaWal {
    * @return null if readers of a WAL that was not captured do not leave
    */
   static ReplicaWal takeOver(Database database, DatabaseLocks locks) throws IOException {
-    database.restoreUnseen();
+    database.wal().restoreUnseen();
     ReplicaWal taken = new ReplicaWal(database, locks);
     boolean done = false;
     boolean isNew = database.file(FileKind.WAL) == null;
@@ -106,7 +106,7 @@ final class ReplicaWal {
       database.kernelCache().invalidateEntry(taken.walName);
     }
     // From here on pages of the index that the kernel writes back leave alone what is ours.
-    database.applyThrough(taken);
+    database.wal().applyThrough(taken);
     try {
       done = taken.begin();
       if (done) {
@@ -115,7 +115,7 @@ final class ReplicaWal {
       return done ? taken : null;
     } finally {
       if (!done) {
-        database.applyThrough(null);
+        database.wal().applyThrough(null);
         taken.forget();
       }
     }
@@ -149,8 +149,8 @@ final class ReplicaWal {
     WalPosition end;
     database.lock.lock();
     try {
-      log = database.wal().header();
-      end = log == null ? null : database.wal().end();
+      log = database.wal().capture().header();
+      end = log == null ? null : database.wal().capture().end();
     } finally {
       database.lock.unlock();
     }
@@ -540,8 +540,8 @@ final class ReplicaWal {
       awaitWriteBack();
       database.lock.lock();
       try {
-        database.wal().continueFrom(encoder.header(), encoder.position());
-        database.applyThrough(null);
+        database.wal().capture().continueFrom(encoder.header(), encoder.position());
+        database.wal().applyThrough(null);
       } finally {
         database.lock.unlock();
       }
@@ -563,7 +563,7 @@ final class ReplicaWal {
 
   /** The files are about to be removed, or are: nothing of them is ours any more. */
   void discard() {
-    database.applyThrough(null);
+    database.wal().applyThrough(null);
     forget();
   }
 

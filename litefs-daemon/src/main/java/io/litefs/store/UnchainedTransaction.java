@@ -87,12 +87,12 @@ final class UnchainedTransaction {
   void captureBefore() throws ErrnoException {
     captureNow();
     if (isToBeSought() && database.file(FileKind.SHM) == null) {
-      database.walPublished(null);
+      database.wal().published(null);
     }
   }
 
   private boolean isToBeSought() {
-    return database.access().isOpen() && database.wal().mayBeUnchained();
+    return database.access().isOpen() && database.wal().capture().mayBeUnchained();
   }
 
   private void capture(KeeperFile shm) throws ErrnoException {
@@ -100,7 +100,7 @@ final class UnchainedTransaction {
     shm.read(bytes, 0);
     Optional<WalIndexHeader> index = WalIndex.readHeader(bytes.flip());
     if (index.isPresent()) {
-      database.walPublished(index.get());
+      database.wal().published(index.get());
     }
   }
 

@@ -123,7 +123,7 @@ final class UnpublishedTransaction {
   /** The index is read first, the WAL's end after it: a living writer goes the other way. */
   private boolean isBehind(ByteBuffer header) {
     Optional<WalIndexHeader> index = WalIndex.readHeader(header);
-    Base.WalEnd end = database.currentWalEnd();
+    Base.WalEnd end = database.wal().currentEnd();
     if (index.isEmpty() || end.applied() || end.offset() <= WalCapture.HEADER_BYTES) {
       return false;
     }

@@ -176,8 +176,8 @@ final class WalApplier implements TransactionApplier {
 
   private void remove() throws IOException {
     discard();
-    database.unlinkWal();
-    database.unlinkShm();
+    database.wal().unlink();
+    database.wal().unlinkIndex();
     database.kernelCache().invalidateEntry(database.name() + "-wal");
     database.kernelCache().invalidateEntry(database.name() + "-shm");
   }

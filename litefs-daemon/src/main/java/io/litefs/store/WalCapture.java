@@ -516,7 +516,7 @@ final class WalCapture {
     }
     Captured captured = commitEnd == 0 ? null : captureThrough(wal, commitEnd, false);
     if (captured == null && unchainedEnd != 0) {
-      database.captureUnchainedSoon();
+      database.wal().captureUnchainedSoon();
     }
     return captured;
   }

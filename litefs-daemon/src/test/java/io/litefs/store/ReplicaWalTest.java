@@ -158,7 +158,7 @@ class ReplicaWalTest {
           .isEqualTo("59\nok");
     }
     assertThat(fixture.export(DB)).isEqualTo(primary.image);
-    assertThat(database().isWalApplied()).isTrue();
+    assertThat(database().wal().isApplied()).isTrue();
   }
 
   @Test
@@ -185,9 +185,10 @@ class ReplicaWalTest {
     assertThat(old).isNotEqualTo(current);
 
     old[WalIndex.READ_MARKS + 4] = 42;
-    database().writeShm(database().file(FileKind.SHM), direct(Arrays.copyOf(old, 4096)), 0);
+    database().wal().writeIndex(database().file(FileKind.SHM), direct(Arrays.copyOf(old, 4096)), 0);
     database()
-        .writeShm(
+        .wal()
+        .writeIndex(
             database().file(FileKind.SHM), direct(Arrays.copyOfRange(old, 16384, 20480)), 16384);
 
     current[WalIndex.READ_MARKS + 4] = 42;
@@ -203,9 +204,9 @@ class ReplicaWalTest {
       onPrimary("UPDATE t SET b = 'zwei' WHERE id = 2");
       ((ReplicaSink) sink).close();
 
-      assertThat(database().isWalApplied()).isFalse();
-      assertThat(database().wal().header()).isEqualTo(walHeader());
-      assertThat(database().wal().end()).isEqualTo(endOfLog());
+      assertThat(database().wal().isApplied()).isFalse();
+      assertThat(database().wal().capture().header()).isEqualTo(walHeader());
+      assertThat(database().wal().capture().end()).isEqualTo(endOfLog());
       long before = indexHeader().maxFrame();
       assertThat(before).isPositive();
       WalHeader log = walHeader();
@@ -278,7 +279,7 @@ class ReplicaWalTest {
     try (SqliteShell writer = SqliteShell.open(mounted)) {
       writer.run("PRAGMA wal_autocheckpoint = 0; INSERT INTO t VALUES (3, 'three');");
       becomeCaptured();
-      Base.WalEnd end = database().currentWalEnd();
+      Base.WalEnd end = database().wal().currentEnd();
       poke(new byte[96]); // so that the index is written anew
       AtomicReference<byte[]> exported = new AtomicReference<>();
       AtomicReference<Base.WalEnd> seen = new AtomicReference<>();
@@ -287,7 +288,7 @@ class ReplicaWalTest {
             kernel.stored = any -> {};
             try {
               exported.set(fixture.export(DB));
-              seen.set(database().currentWalEnd());
+              seen.set(database().wal().currentEnd());
             } catch (IOException e) {
               throw new UncheckedIOException(e);
             }
@@ -307,15 +308,15 @@ class ReplicaWalTest {
     byte[] next = primary.image.clone();
     next[next.length - 1] ^= 1;
     int last = next.length / PAGE_SIZE;
-    WalPosition end = database().wal().end();
+    WalPosition end = database().wal().capture().end();
     ByteBuffer frame = ByteBuffer.allocateDirect(Wal.frameSize(PAGE_SIZE));
-    new WalEncoder(database().wal().header(), end)
+    new WalEncoder(database().wal().capture().header(), end)
         .frame(last, last, direct(primary.page(next, last - 1)), frame);
     BackingFile wal = database().file(FileKind.WAL);
-    database().writeWal(wal, frame.flip(), end.offset());
+    database().wal().write(wal, frame.flip(), end.offset());
     primary.transactionTo(next);
     assertThat(database().pos()).isEqualTo(primary.pos);
-    database().writeWal(wal, direct(new byte[Wal.FRAME_HEADER_SIZE]), end.offset());
+    database().wal().write(wal, direct(new byte[Wal.FRAME_HEADER_SIZE]), end.offset());
   }
 
   /** Another node may write on top of what the log says, and this one goes on from there. */
@@ -382,7 +383,7 @@ class ReplicaWalTest {
     Database database = database();
     database.lock.lock();
     try {
-      database.wal().continueFrom(walHeader(), endOfLog());
+      database.wal().capture().continueFrom(walHeader(), endOfLog());
     } finally {
       database.lock.unlock();
     }

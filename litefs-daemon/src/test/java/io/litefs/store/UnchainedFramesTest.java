@@ -89,7 +89,7 @@ class UnchainedFramesTest {
   }
 
   private void write(ByteBuffer bytes, int from, int length) throws IOException {
-    database.writeWal(wal, direct(bytes.array(), from, from + length), from);
+    database.wal().write(wal, direct(bytes.array(), from, from + length), from);
   }
 
   private void replay(ByteBuffer bytes, int first, int last) throws IOException {
@@ -149,9 +149,9 @@ class UnchainedFramesTest {
     chain(bytes, first + 1, last, forgotten);
     write(bytes, 0, Wal.HEADER_SIZE);
     replay(bytes, 1, first);
-    database.walPublished(index(bytes, 0, WalChecksum.ZERO));
+    database.wal().published(index(bytes, 0, WalChecksum.ZERO));
     assertThat(database.pos().txid().value()).isEqualTo(1);
-    database.walPublished(index(bytes, first, forgotten));
+    database.wal().published(index(bytes, first, forgotten));
     assertThat(database.pos().txid().value()).isEqualTo(2);
     replay(bytes, first + 1, last);
     assertThat(database.pos().txid().value()).isEqualTo(3);
@@ -163,8 +163,8 @@ class UnchainedFramesTest {
   void whatIsNotPublishedWhenTheIndexGoesIsNoTransaction() throws Exception {
     byte[] before = fixture.export("a.db");
     writeUnchained();
-    database.unlinkShm();
-    database.unlinkWal();
+    database.wal().unlinkIndex();
+    database.wal().unlink();
     assertThat(database.pos().txid().value()).isEqualTo(1);
     assertThat(fixture.export("a.db")).isEqualTo(before);
   }
@@ -174,8 +174,8 @@ class UnchainedFramesTest {
   void whatItsWriterHasNotCopiedWhenItClosesTheWalIsNoTransaction() throws Exception {
     byte[] before = fixture.export("a.db");
     writeUnchained();
-    database.walClosedAfterWriting(wal);
-    database.unlinkWal();
+    database.wal().closedAfterWriting(wal);
+    database.wal().unlink();
     assertThat(database.pos().txid().value()).isEqualTo(1);
     assertThat(fixture.export("a.db")).isEqualTo(before);
   }
@@ -216,9 +216,9 @@ class UnchainedFramesTest {
   @Test
   void theSyncOfItsWriterSaysSoTooAndRecoveryCountsIt() throws Exception {
     int last = writeUnchained();
-    database.syncWal(wal, at(1)); // of another connection, before a checkpoint
+    database.wal().sync(wal, at(1)); // of another connection, before a checkpoint
     assertThat(database.pos().txid().value()).isEqualTo(1);
-    database.syncWal(wal, at(last + 1));
+    database.wal().sync(wal, at(last + 1));
     assertThat(database.pos().txid().value()).isEqualTo(2);
     Pos pos = database.pos();
     wal.release();

@@ -56,7 +56,7 @@ class WalCaptureTest {
   }
 
   private void write(byte[] bytes, int from, int to) throws IOException {
-    database.writeWal(wal, direct(bytes, from, to), from);
+    database.wal().write(wal, direct(bytes, from, to), from);
   }
 
   private void replay(byte[] bytes, int from) throws IOException {
@@ -173,7 +173,7 @@ class WalCaptureTest {
     execute(connection, "UPDATE t SET b = 'small'");
     replay(writtenWal(), 0);
     assertThat(database.pos().txid().value()).isEqualTo(3);
-    database.unlinkWal();
+    database.wal().unlink();
     assertThat(database.pos().txid().value()).isEqualTo(4);
     assertThat(fixture.export("a.db")).isEqualTo(before);
   }
@@ -197,7 +197,7 @@ class WalCaptureTest {
     BackingFile file = database.acquire(FileKind.DATABASE, false);
     database.writeDatabase(file, direct(base, 0, base.length), 0);
     file.release();
-    database.truncateWal(wal, 0);
+    database.wal().truncate(wal, 0);
     Pos afterCheckpoint = database.pos();
     execute(connection, "INSERT INTO t(b) VALUES ('x')");
     replay(writtenWal(), 0);
