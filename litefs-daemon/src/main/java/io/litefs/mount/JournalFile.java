@@ -17,7 +17,7 @@ final class JournalFile extends CompanionFile {
 
   @Override
   OpenFile create(OpenRequest request) throws ErrnoException {
-    database.requireMayBegin();
+    database.journal().requireMayBegin();
     return super.create(request);
   }
 
@@ -33,18 +33,18 @@ final class JournalFile extends CompanionFile {
 
       @Override
       public void write(ByteBuffer from, long offset) throws ErrnoException {
-        database.writeJournal(file, from, offset);
+        database.journal().write(file, from, offset);
       }
 
       @Override
       public void fsync(boolean dataOnly) throws ErrnoException {
-        database.syncJournal(file);
+        database.journal().sync(file);
       }
     };
   }
 
   @Override
   void truncate(BackingFile file, long size) throws ErrnoException {
-    database.truncateJournal(file, size);
+    database.journal().truncate(file, size);
   }
 }

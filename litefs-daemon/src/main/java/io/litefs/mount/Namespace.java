@@ -111,7 +111,7 @@ public final class Namespace implements FileSystem {
     Database database = store.find(file.database());
     switch (file.kind()) {
       case DATABASE -> database.drop();
-      case JOURNAL -> database.unlinkJournal();
+      case JOURNAL -> database.journal().unlink();
       case WAL -> database.wal().unlink();
       case SHM -> database.wal().unlinkIndex();
       case SUPER_JOURNAL -> SuperJournalFile.unlink(store, database, name);

@@ -95,7 +95,7 @@ final class Applier {
       applyDrop(transaction);
       return true;
     }
-    if (database.isUnfinished() && !rollBack(patience)) {
+    if (database.unfinished().isThere() && !rollBack(patience)) {
       return false;
     }
     if (database.file(FileKind.DATABASE) == null) {
@@ -177,7 +177,7 @@ final class Applier {
    * @return false if applications stood in the way for as long as {@code patience}
    */
   boolean takeOver(Duration patience) throws IOException {
-    if (database.isUnfinished() && !rollBack(patience)) {
+    if (database.unfinished().isThere() && !rollBack(patience)) {
       return false;
     }
     if (database.file(FileKind.DATABASE) == null) {
@@ -196,7 +196,7 @@ final class Applier {
       return false;
     }
     try {
-      database.rollBackUnfinished();
+      database.unfinished().rollBack();
     } finally {
       locks.releaseExclusive(false);
     }
@@ -232,14 +232,14 @@ final class Applier {
    * there, and roll back nothing.
    */
   private boolean rollBackHotJournal(Duration patience) throws IOException {
-    if (!database.hasHotJournal()) {
+    if (!database.unfinished().hasHotJournal()) {
       return true;
     }
     if (!locks.acquireExclusive(false, patience)) {
       return false;
     }
     try {
-      database.rollBackHotJournal();
+      database.unfinished().rollBackHotJournal();
     } finally {
       locks.releaseExclusive(false);
     }

@@ -25,6 +25,9 @@ import org.slf4j.LoggerFactory;
  * <p>The rules by which file operations become transactions are SQLite's own; see {@code
  * docs/architecture.md}, "Capture".
  *
+ * <p>What applications do to the database file arrives here, what they do to the files beside it in
+ * {@link RollbackJournal} and {@link WriteAheadLog}; all of it becomes transactions here.
+ *
  * <p>Two locks guard it. {@link #lock} guards all state; every operation that changes a file holds
  * it. {@link #stable} is taken first: shared by those who read the database as of one position
  * (snapshot, export), exclusively by those who overwrite what such a reader needs (the database
@@ -50,31 +53,21 @@ public final class Database {
 
   private final PageReader pages;
   private final TransactionRecorder recorder;
-  private final JournalCapture journal = new JournalCapture();
+  private final RollbackJournal journal;
   private final WriteAheadLog wal;
 
   private final WriteAccess access;
   private final PlainWrites plain;
   private final BaseKeeper bases;
   private final UnjournaledCapture unjournaledCapture;
+  private final UnfinishedTransaction unfinished;
+  private final StrayPages strayPages;
 
   /** Whether the database file was written to since it was last synced. */
   private volatile boolean unsyncedDatabase;
 
   private volatile DatabaseState state = DatabaseState.NONE;
   private volatile boolean walMode;
-
-  /**
-   * Pages that do not hold what the position says: free ones, which SQLite does not journal, that a
-   * transaction wrote which was taken back; and those of one that failed and is in the log all the
-   * same ({@link #behindLog}). Null if there are none; written under the lock. After a kill a
-   * {@link StrayPagesMark} tells of the former, and the log itself has the latter: no base is made
-   * beyond it.
-   */
-  private volatile PageTable strayPages;
-
-  /** Whether they are those of a transaction that only the log has. */
-  private volatile boolean behindLog;
 
   /**
    * Whether the file has a part of a received transaction: what it holds belongs to no position.
@@ -98,6 +91,9 @@ public final class Database {
     this.bases = new BaseKeeper(this);
     this.unjournaledCapture = new UnjournaledCapture(store, this);
     this.plain = new PlainWrites(this, unjournaledCapture);
+    this.journal = new RollbackJournal(store, this);
+    this.strayPages = new StrayPages(this);
+    this.unfinished = new UnfinishedTransaction(this);
   }
 
   // ---------------------------------------------------------------- what it is
@@ -173,6 +169,8 @@ public final class Database {
     return state;
   }
 
+  // ---------------------------------------------------------------- its parts
+
   LtxLog log() {
     return log;
   }
@@ -181,31 +179,21 @@ public final class Database {
     return checksums;
   }
 
+  BaseKeeper bases() {
+    return bases;
+  }
+
+  DatabaseFiles files() {
+    return files;
+  }
+
   /** Reads the database file. For who holds the lock. */
   PageReader pages() {
     return pages;
   }
 
-  BaseKeeper bases() {
-    return bases;
-  }
-
-  /** Every file, retained, by the ordinal of its kind; null where there is none. */
-  BackingFile[] retainFiles() {
-    BackingFile[] retained = new BackingFile[FileKind.values().length];
-    for (FileKind kind : FileKind.values()) {
-      BackingFile file = files.get(kind);
-      retained[kind.ordinal()] = file == null ? null : file.retain();
-    }
-    return retained;
-  }
-
-  /**
-   * Whether the database file has writes of a transaction that no journal could undo. Caller holds
-   * the lock.
-   */
-  boolean isWrittenWithoutJournal() {
-    return plain.areThere() || halfApplied;
+  TransactionRecorder recorder() {
+    return recorder;
   }
 
   /** Whether applications may write to it, and whether what they commit counts. */
@@ -213,8 +201,29 @@ public final class Database {
     return access;
   }
 
-  TransactionRecorder recorder() {
-    return recorder;
+  /** The rollback journal. */
+  public RollbackJournal journal() {
+    return journal;
+  }
+
+  /** The WAL and its index. */
+  public WriteAheadLog wal() {
+    return wal;
+  }
+
+  /** What is written to the database file with neither. Guarded by the lock. */
+  PlainWrites plain() {
+    return plain;
+  }
+
+  /** What applications wrote and did not commit in time. */
+  UnfinishedTransaction unfinished() {
+    return unfinished;
+  }
+
+  /** Pages that do not hold what the position says. */
+  StrayPages strayPages() {
+    return strayPages;
   }
 
   boolean compresses() {
@@ -225,22 +234,8 @@ public final class Database {
     return store.nodeId();
   }
 
-  DatabaseFiles files() {
-    return files;
-  }
-
   KernelCache kernelCache() {
     return store.kernelCache();
-  }
-
-  /** Where a super-journal of this name lies. */
-  public Path superJournal(String fileName) {
-    return files.dir().resolve(fileName);
-  }
-
-  /** The file behind the mount's database file; null if the database does not exist. */
-  public BackingFile file(FileKind kind) {
-    return files.get(kind);
   }
 
   // ------------------------------------------------------------ waiting
@@ -298,7 +293,15 @@ public final class Database {
    * to the database file and its end. Caller holds the lock.
    */
   boolean isMidTransaction() {
-    return plain.areThere() || halfApplied || (journal.isActive() && !journal.dirty().isEmpty());
+    return plain.areThere() || halfApplied || journal.isMidTransaction();
+  }
+
+  /**
+   * Whether the database file has writes of a transaction that no journal could undo. Caller holds
+   * the lock.
+   */
+  boolean isWrittenWithoutJournal() {
+    return plain.areThere() || halfApplied;
   }
 
   /** Waits for a transaction to end. Caller holds the lock. */
@@ -306,7 +309,32 @@ public final class Database {
     return changed.awaitNanos(nanos) > 0;
   }
 
+  /** Wakes who waits for a position or for the end of a transaction. Caller holds the lock. */
+  void signalChange() {
+    changed.signalAll();
+  }
+
   // ------------------------------------------------- files come and go
+
+  /** The file behind the mount's of this kind; null if it does not exist. */
+  public BackingFile file(FileKind kind) {
+    return files.get(kind);
+  }
+
+  /** Every file, retained, by the ordinal of its kind; null where there is none. */
+  BackingFile[] retainFiles() {
+    BackingFile[] retained = new BackingFile[FileKind.values().length];
+    for (FileKind kind : FileKind.values()) {
+      BackingFile file = files.get(kind);
+      retained[kind.ordinal()] = file == null ? null : file.retain();
+    }
+    return retained;
+  }
+
+  /** Where a super-journal of this name lies. */
+  public Path superJournal(String fileName) {
+    return files.dir().resolve(fileName);
+  }
 
   /**
    * Opens a file for a new handle of the mount, made first if {@code create}; null if it does not
@@ -332,18 +360,6 @@ public final class Database {
     }
   }
 
-  /** Removes the rollback journal: the commit of a transaction if its header is valid. */
-  public void unlinkJournal() throws ErrnoException {
-    endJournal(
-        () -> {
-          if (journal.isActive()) {
-            commitJournal();
-          }
-          files.remove(FileKind.JOURNAL);
-          journal.reset();
-        });
-  }
-
   /** Drops the database: a transaction of its own if it ever had one. */
   public void drop() throws ErrnoException {
     store.requireWritable(name);
@@ -352,7 +368,7 @@ public final class Database {
         true,
         () -> {
           if (state.exists()) {
-            access.irrevocably(() -> commit(recorder.recordDrop(state), false));
+            access.irrevocably(this::recordDrop);
           }
           removeFiles();
         });
@@ -375,7 +391,7 @@ public final class Database {
 
   public void writeDatabase(BackingFile file, ByteBuffer from, long offset) throws ErrnoException {
     metrics.databaseWrites.increment();
-    wal.captureBefore(); // a checkpoint copies it
+    wal.captureBefore(); // before a checkpoint copies it
     change(
         true,
         () -> {
@@ -384,11 +400,7 @@ public final class Database {
             return;
           }
           if (journal.isActive()) {
-            requireSpace(file, from, offset);
-            if (access.session() != null) {
-              plain.keep(file, offset, offset + from.remaining());
-            }
-            journal.markDirty(offset, from.remaining());
+            journal.beforeDatabaseWrite(file, from, offset);
           } else if (wal.isActive()) {
             wal.capture().beforeCheckpointWrite();
           } else {
@@ -403,29 +415,6 @@ public final class Database {
   }
 
   /**
-   * Refuses a write that makes more pages part of a transaction for which there is no space.
-   *
-   * <p>A rollback is never refused: it writes pages that were written to before, or what is there.
-   *
-   * @throws ErrnoException ENOSPC
-   */
-  private void requireSpace(BackingFile file, ByteBuffer from, long offset) throws ErrnoException {
-    long more = journal.newlyDirtyBytes(offset, from.remaining());
-    if (more == 0) {
-      return;
-    }
-    try {
-      store.reserve().require(journal.dirtyBytes() + more);
-    } catch (ErrnoException e) {
-      ByteBuffer present = ByteBuffer.allocateDirect(from.remaining());
-      file.file().preadMost(present, offset);
-      if (!present.flip().equals(from)) {
-        throw e;
-      }
-    }
-  }
-
-  /**
    * Before the WAL is overwritten or removed: what was copied from it into the database file must
    * be on disk, since the log need not go back that far. SQLite has synced it unless {@code
    * synchronous} is {@code OFF}. Caller holds the lock.
@@ -437,7 +426,8 @@ public final class Database {
     }
   }
 
-  private void syncPages(BackingFile file) throws ErrnoException {
+  /** The database file is on disk when this returns. */
+  void syncPages(BackingFile file) throws ErrnoException {
     unsyncedDatabase = false;
     try {
       file.file().fdatasync();
@@ -459,8 +449,8 @@ public final class Database {
             if (!journal.isActive()) {
               access.requireNotHalted();
               plain.truncating(file, size);
-            } else if (access.session() != null && size < file.size()) {
-              plain.keep(file, size, file.size());
+            } else {
+              journal.beforeDatabaseTruncate(file, size);
             }
           }
           file.file().truncate(size);
@@ -518,7 +508,7 @@ public final class Database {
     try {
       if (file == files.get(FileKind.DATABASE) && isWritable()) {
         if (journal.isActive()) {
-          journal.databaseSynced();
+          journal.capture().databaseSynced();
         } else {
           plain.commitIfComplete(file);
         }
@@ -567,92 +557,7 @@ public final class Database {
     store.dropped(this);
   }
 
-  /** Wakes who waits for a position or for the end of a transaction. Caller holds the lock. */
-  void signalChange() {
-    changed.signalAll();
-  }
-
-  // ------------------------------------------------- the rollback journal
-
-  public void writeJournal(BackingFile file, ByteBuffer from, long offset) throws ErrnoException {
-    metrics.journalWrites.increment();
-    change(
-        false,
-        () -> {
-          boolean current = file == files.get(FileKind.JOURNAL);
-          if (current && journal.isInvalidatedBy(from, offset)) {
-            commitJournal();
-          }
-          ByteBuffer written = from.duplicate();
-          file.file().pwrite(from, offset);
-          if (current) {
-            journal.written(written, offset);
-          }
-        });
-  }
-
-  public void truncateJournal(BackingFile file, long size) throws ErrnoException {
-    endJournal(
-        () -> {
-          boolean ends = file == files.get(FileKind.JOURNAL) && size < JournalCapture.HEADER_BYTES;
-          if (ends && journal.isActive()) {
-            commitJournal();
-          }
-          file.file().truncate(size);
-          if (ends) {
-            journal.reset();
-          }
-        });
-  }
-
-  public void syncJournal(BackingFile file) throws ErrnoException {
-    file.file().fdatasync();
-    syncLog();
-  }
-
-  /**
-   * The journal is about to become invalid: what it protected is a transaction, or nothing if it
-   * was rolled back. The transaction ends with the journal itself.
-   */
-  private void commitJournal() throws IOException {
-    BackingFile file = files.get(FileKind.DATABASE);
-    if (file != null) {
-      plain.join(journal.dirty());
-    }
-    Pos before = state.pos();
-    if (file != null && !journal.dirty().isEmpty() && file.size() > 0) {
-      try {
-        recordFromFile(file, pages.header(file), journal.dirty());
-      } catch (ErrnoException e) {
-        if (e.errno() != Errno.ENOSPC && e.errno() != Errno.EDQUOT) {
-          // SQLite rolls back, and the free pages that this leaves changed must not wait for
-          // anybody.
-          access.takingBack(access.isTakingBack() || access.waitsForReplicas());
-          throw e;
-        }
-        // SQLite takes a full disk for what it is when it writes, not when it removes the journal.
-        store.reserve().release();
-        recordFromFile(file, pages.header(file), journal.dirty());
-      }
-      if (!state.pos().equals(before)) {
-        journal.logged(); // Until the journal is gone, whatever fails leaves it to be rolled back.
-      }
-      if (journal.wantsDurability()) {
-        syncLog();
-      }
-    }
-    if (file != null && file.size() == 0 && state.exists() && access.isTakingBack()) {
-      commit(recorder.recordDrop(state), false); // Its first transaction is taken back.
-    }
-    if (!state.pos().equals(before) && !access.awaitReplicas()) {
-      // The journal stays, so SQLite writes the old pages again, which is the next transaction.
-      access.takingBack(true);
-      throw access.tooFewReplicas(state.pos().txid());
-    }
-    access.takingBack(false);
-    plain.joined();
-    changed.signalAll();
-  }
+  // ------------------------------------------------- the commit
 
   /** Records the transaction that leads to what the file holds. Caller holds the lock. */
   void recordFromFile(BackingFile file, DatabaseHeader header, PageTable touched)
@@ -670,6 +575,11 @@ public final class Database {
     if (recorded != null) {
       commit(recorded, header.isWal());
     }
+  }
+
+  /** Records that there is no database any more. Caller holds the lock. */
+  void recordDrop() throws IOException {
+    commit(recorder.recordDrop(state), false);
   }
 
   private void commit(TransactionRecorder.Recorded recorded, boolean nextWalMode)
@@ -702,17 +612,6 @@ public final class Database {
     } finally {
       lock.unlock();
     }
-  }
-
-  // ------------------------------------------------- the files beside it
-
-  /** The WAL and its index. */
-  public WriteAheadLog wal() {
-    return wal;
-  }
-
-  JournalCapture journal() {
-    return journal;
   }
 
   // ------------------------------------------------- on a replica
@@ -797,8 +696,7 @@ public final class Database {
     try {
       access.takingBack(false);
       if (wal.capture().hasUnseen()) {
-        strayPages = wal.capture().unseen();
-        behindLog = true;
+        strayPages.onlyTheLogHas(wal.capture().unseen());
       }
     } finally {
       lock.unlock();
@@ -810,111 +708,6 @@ public final class Database {
     store.reserve().release();
   }
 
-  /** Whether the database file may have writes of a transaction that was never committed. */
-  boolean isUnfinished() {
-    lock.lock();
-    try {
-      return journal.isActive() || plain.canUndo();
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /**
-   * Undoes what applications wrote while they could, and did not commit before this node ceased to
-   * be the primary or to have the halt lock, and removes the journal. The caller holds SQLite's
-   * EXCLUSIVE lock.
-   */
-  void rollBackUnfinished() throws IOException {
-    stable.writeLock().lock();
-    lock.lock();
-    try {
-      BackingFile file = files.get(FileKind.DATABASE);
-      BackingFile undo = files.get(FileKind.JOURNAL);
-      if (file != null && undo != null && journal.isActive()) {
-        HotJournal.rollBack(undo, file);
-        file.touch();
-        logger.info("{}: rolled back a transaction that was not committed in time", name);
-      }
-      if (file != null && plain.canUndo()) {
-        plain.undo(file);
-      }
-      if (file != null) {
-        syncPages(file); // While the journal is there, all can be done again.
-        findStrayPages(file, journal.dirty());
-        behindLog |= journal.isLogged() && strayPages != null;
-      }
-      files.remove(FileKind.JOURNAL);
-      journal.reset();
-      changed.signalAll();
-    } finally {
-      lock.unlock();
-      stable.writeLock().unlock();
-    }
-    // Before the lock goes: whoever gets it next must see the pages as they are.
-    kernelCache().invalidate(name, 0, 0);
-    kernelCache().invalidateEntry(name + "-journal");
-  }
-
-  /** Whether there is a journal with a valid header; nobody's, if the caller holds RESERVED. */
-  boolean hasHotJournal() {
-    lock.lock();
-    try {
-      return journal.isActive();
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /**
-   * On a primary: rolls back a transaction that its writer has left, as the next connection would.
-   * If it is in the log, it is taken back. The caller holds SQLite's EXCLUSIVE lock.
-   */
-  void rollBackHotJournal() throws IOException {
-    change(
-        true,
-        () -> {
-          BackingFile file = files.get(FileKind.DATABASE);
-          BackingFile undo = files.get(FileKind.JOURNAL);
-          if (file != null && undo != null && journal.isActive()) {
-            HotJournal.rollBack(undo, file);
-            file.touch();
-            syncPages(file);
-            access.takingBack(true);
-            commitJournal();
-            files.remove(FileKind.JOURNAL);
-            journal.reset();
-          }
-        });
-    kernelCache().invalidate(name, 0, 0);
-    kernelCache().invalidateEntry(name + "-journal");
-  }
-
-  private void findStrayPages(BackingFile file, PageTable written) throws IOException {
-    PageTable stray = new PageTable();
-    if (strayPages != null) {
-      stray.putAll(strayPages);
-    }
-    int pageSize = state.pageSize();
-    for (long pgno = written.next(1);
-        pgno != 0 && pgno <= state.pageCount();
-        pgno = written.next(pgno + 1)) {
-      long known = checksums.get(pgno);
-      if (known != 0 && known != PageChecksum.of(pgno, pages.page(file, pgno, pageSize))) {
-        stray.put(pgno, 1);
-      }
-    }
-    strayPages = stray.isEmpty() ? null : stray;
-    if (strayPages != null) {
-      StrayPagesMark.set(files.dir());
-    }
-  }
-
-  /** Whether only a snapshot brings the file to the database's position. */
-  boolean hasStrayPages() {
-    return strayPages != null;
-  }
-
   /**
    * Whether the log has a transaction that nobody here sees: one that failed and is yet to be taken
    * back, by a rollback, another transaction or a snapshot.
@@ -922,44 +715,7 @@ public final class Database {
   boolean differsFromLog() {
     lock.lock();
     try {
-      return behindLog || wal.capture().hasUnseen() || journal.isLogged();
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /** The whole database has been replaced. */
-  void forgetStrayPages() throws IOException {
-    StrayPagesMark.clear(files.dir());
-    strayPages = null;
-    behindLog = false;
-  }
-
-  /**
-   * On a node that is primary now: what they hold becomes a transaction, as after any rollback, or
-   * part of one that has begun already. It does not wait for replicas: none follows yet.
-   */
-  void recordStrayPages() throws IOException {
-    lock.lock();
-    try {
-      BackingFile file = files.get(FileKind.DATABASE);
-      if (strayPages != null && file != null) {
-        if (plain.areThere()) {
-          plain.include(strayPages);
-        } else if (isMidTransaction()) {
-          journal.dirty().putAll(strayPages);
-        } else if (wal.isActive()) {
-          wal.capture().recordAsSeen(files.get(FileKind.WAL), file, strayPages);
-        } else {
-          access.takingBack(true);
-          try {
-            recordFromFile(file, pages.header(file), strayPages);
-          } finally {
-            access.takingBack(false);
-          }
-        }
-      }
-      forgetStrayPages();
+      return strayPages.areBehindLog() || wal.capture().hasUnseen() || journal.capture().isLogged();
     } finally {
       lock.unlock();
     }
@@ -971,24 +727,6 @@ public final class Database {
   }
 
   // ------------------------------------------------- changing
-
-  /**
-   * The end of a rollback journal. One that has nothing to undo may go on any node: so an
-   * application whose node has ceased to be the primary gets out of its transaction.
-   */
-  private void endJournal(Change change) throws ErrnoException {
-    lock.lock();
-    try {
-      if (!journal.dirty().isEmpty() || plain.areThere()) {
-        requireChangeable();
-      }
-      change.run();
-    } catch (IOException e) {
-      throw errnoOf(e);
-    } finally {
-      lock.unlock();
-    }
-  }
 
   @FunctionalInterface
   interface Change {
@@ -1037,23 +775,8 @@ public final class Database {
     return access.isOpen();
   }
 
-  /**
-   * Before an application makes a rollback journal, with which its transaction begins. Why not is
-   * told by EACCES and no other errno: SQLite's unix VFS ({@code unixOpen} in {@code os_unix.c})
-   * makes "attempt to write a readonly database" of it, of others "unable to open database file".
-   *
-   * @throws ErrnoException EACCES if the transaction could not be committed
-   */
-  public void requireMayBegin() throws ErrnoException {
-    try {
-      access.requireForCommit();
-    } catch (ErrnoException e) {
-      throw new ErrnoException(Errno.EACCES, name + ": no transaction can begin here", e);
-    }
-  }
-
   /** A transaction that has begun may be rolled back, whatever has become of the halt lock. */
-  private void requireChangeable() throws ErrnoException {
+  void requireChangeable() throws ErrnoException {
     if (!(access.session() != null && journal.isActive())) {
       access.require();
     }

@@ -274,7 +274,7 @@ final class ReplicaDatabase {
     long start = System.nanoTime();
     boolean done = applier.apply(transaction, patience);
     if (done && transaction.header().isSnapshot()) {
-      database.forgetStrayPages();
+      database.strayPages().forget();
       needsSnapshot = false; // Settling may have found them a moment ago.
     }
     if (done) {
@@ -349,7 +349,7 @@ final class ReplicaDatabase {
    * and one that is in the log may have been overwritten before anybody here saw it.
    */
   private void lookForStrayPages() {
-    if (database.hasStrayPages() && !needsSnapshot) {
+    if (database.strayPages().areThere() && !needsSnapshot) {
       needSnapshot();
       logger.info(
           "{}: pages have another content than on the primary, after a transaction here that did"

@@ -459,7 +459,7 @@ public final class Store implements ChangeSource, Closeable {
     forwardedWrites.becamePrimary();
     for (Database database : databases.values()) {
       database.access().session(null);
-      database.recordStrayPages();
+      database.strayPages().record();
     }
     roleChanged();
   }

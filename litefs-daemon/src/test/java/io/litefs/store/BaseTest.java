@@ -470,14 +470,14 @@ class BaseTest {
       byte[] journal = Files.readAllBytes(home.resolve("other.db-journal"));
       byte[] content = Files.readAllBytes(other);
       BackingFile undo = database().acquire(FileKind.JOURNAL, true);
-      database().writeJournal(undo, StoreFixture.direct(journal, 0, journal.length), 0);
+      database().journal().write(undo, StoreFixture.direct(journal, 0, journal.length), 0);
       BackingFile file = database().acquire(FileKind.DATABASE, false);
       database().writeDatabase(file, StoreFixture.direct(content, 0, content.length), 0);
       file.release();
       undo.release();
     }
-    database().rollBackUnfinished();
-    assertThat(database().hasStrayPages()).isTrue();
+    database().unfinished().rollBack();
+    assertThat(database().strayPages().areThere()).isTrue();
     assertThat(database().pos()).isEqualTo(before);
 
     Path copy = orderly ? running.dir : killed();
@@ -513,10 +513,10 @@ class BaseTest {
     BackingFile file = database().file(FileKind.DATABASE);
     // A disk that nothing gets to, and that says so when it is synced.
     PosixFile disk = file.swap(PosixFile.open(Path.of("/dev/null"), PosixFile.O_RDWR, 0));
-    assertThatThrownBy(database()::rollBackUnfinished).hasMessageContaining("fdatasync");
+    assertThatThrownBy(database().unfinished()::rollBack).hasMessageContaining("fdatasync");
     assertThat(running.file(DB, "journal")).exists();
     file.swap(disk).close();
-    database().rollBackUnfinished();
+    database().unfinished().rollBack();
     assertThat(running.file(DB, "journal")).doesNotExist();
     assertThat(running.export(DB)).isEqualTo(before);
   }
@@ -532,13 +532,13 @@ class BaseTest {
     database().bases().advance(false);
     running.store.synchronizeCommits(new FakeReplicas());
     byte[] content = writeUnderAJournal();
-    assertThatThrownBy(database()::unlinkJournal).hasMessageContaining("too few replicas");
+    assertThatThrownBy(database().journal()::unlink).hasMessageContaining("too few replicas");
     Pos logged = database().pos();
     assertThat(logged.txid()).isEqualTo(new Txid(2));
     if (demoted) {
       database().endCommits();
-      database().rollBackUnfinished();
-      assertThat(database().hasStrayPages()).isTrue();
+      database().unfinished().rollBack();
+      assertThat(database().strayPages().areThere()).isTrue();
     }
     assertThat(database().bases().advance(false)).as("is a base").isFalse();
 
@@ -555,14 +555,14 @@ class BaseTest {
     Path journal = running.file(DB, "journal");
     Path aside = Files.move(journal, home.resolve("aside"));
     Path obstacle = Files.createDirectories(journal.resolve("not-empty"));
-    assertThatThrownBy(database()::unlinkJournal).isInstanceOf(ErrnoException.class);
+    assertThatThrownBy(database().journal()::unlink).isInstanceOf(ErrnoException.class);
     Files.delete(obstacle);
     Files.delete(journal);
     Files.move(aside, journal);
     assertThat(database().pos().txid()).isEqualTo(new Txid(2));
     assertThat(database().file(FileKind.JOURNAL)).isNotNull();
     assertThat(database().bases().advance(false)).as("is a base").isFalse();
-    database().unlinkJournal();
+    database().journal().unlink();
     assertThat(database().bases().advance(false)).isTrue();
   }
 
@@ -573,11 +573,11 @@ class BaseTest {
     FakeReplicas replicas = new FakeReplicas();
     running.store.synchronizeCommits(replicas);
     writeUnderAJournal();
-    assertThatThrownBy(database()::unlinkJournal).hasMessageContaining("too few replicas");
+    assertThatThrownBy(database().journal()::unlink).hasMessageContaining("too few replicas");
     database().endCommits();
-    database().rollBackUnfinished();
+    database().unfinished().rollBack();
     replicas.inSync = false;
-    database().recordStrayPages();
+    database().strayPages().record();
     assertThat(database().pos().txid()).isEqualTo(new Txid(3));
     assertThat(running.export(DB)).isEqualTo(before);
     assertThat(database().differsFromLog()).isFalse();

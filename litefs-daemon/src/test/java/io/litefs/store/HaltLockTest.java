@@ -148,7 +148,7 @@ class HaltLockTest {
     StoreFixture.writeUnderAJournal(database, copy, "UPDATE t SET a = 3");
     if (logged) {
       primary.store.synchronizeCommits(new FakeReplicas());
-      assertThatThrownBy(database::unlinkJournal).hasMessageContaining("too few replicas");
+      assertThatThrownBy(database.journal()::unlink).hasMessageContaining("too few replicas");
     }
     acquire();
     assertThat(primary.file(DB, "journal")).doesNotExist();

@@ -423,9 +423,9 @@ class ReplicaDatabaseTest {
     BackingFile undo = database().acquire(FileKind.JOURNAL, true);
     BackingFile file = database().acquire(FileKind.DATABASE, false);
     try {
-      database().writeJournal(undo, StoreFixture.direct(journal, 0, journal.length), 0);
+      database().journal().write(undo, StoreFixture.direct(journal, 0, journal.length), 0);
       database().writeDatabase(file, StoreFixture.direct(content, 0, content.length), 0);
-      database().unlinkJournal();
+      database().journal().unlink();
     } finally {
       file.release();
       undo.release();

@@ -168,7 +168,7 @@ final class StoreFixture implements AutoCloseable {
     }
     byte[] content = Files.readAllBytes(copy);
     BackingFile undo = database.acquire(FileKind.JOURNAL, true);
-    database.writeJournal(undo, direct(journal, 0, journal.length), 0);
+    database.journal().write(undo, direct(journal, 0, journal.length), 0);
     BackingFile file = database.acquire(FileKind.DATABASE, false);
     database.writeDatabase(file, direct(content, 0, content.length), 0);
     file.release();

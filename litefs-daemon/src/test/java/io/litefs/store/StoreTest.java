@@ -241,7 +241,7 @@ class StoreTest {
   @Test
   void aJournalIsRefusedWithTheErrnoThatSqliteTakesForAReadonlyDatabase() throws Exception {
     Database database = arrive("a.db", content, 4096);
-    database.requireMayBegin();
+    database.journal().requireMayBegin();
     primary.store.becomePrimary(() -> false); // a lease that has ended
     assertRefusesJournals(database);
     primary.store.becomeReplica(true);
@@ -249,7 +249,7 @@ class StoreTest {
   }
 
   private static void assertRefusesJournals(Database database) {
-    assertThatThrownBy(database::requireMayBegin)
+    assertThatThrownBy(database.journal()::requireMayBegin)
         .isInstanceOf(ErrnoException.class)
         .extracting(e -> ((ErrnoException) e).errno())
         .isEqualTo(Errno.EACCES);

@@ -333,14 +333,14 @@ class WalCaptureTest {
     assertThat(database.pos().txid().value()).isEqualTo(2);
     assertThat(database.bases().advance(false)).as("a state to start from").isFalse();
     database.endCommits();
-    assertThat(database.hasStrayPages()).as("whether it needs a snapshot").isTrue();
+    assertThat(database.strayPages().areThere()).as("whether it needs a snapshot").isTrue();
 
     replicas.held = true;
     replicas.inSync = false; // None follows yet.
-    database.recordStrayPages();
+    database.strayPages().record();
     assertThat(database.pos().txid().value()).isEqualTo(3);
     assertThat(fixture.export("a.db")).isEqualTo(before);
-    assertThat(database.hasStrayPages()).isFalse();
+    assertThat(database.strayPages().areThere()).isFalse();
     assertThat(database.bases().advance(false)).isTrue();
   }
 
