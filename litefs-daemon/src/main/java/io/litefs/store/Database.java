@@ -1,7 +1,6 @@
 package io.litefs.store;
 
 import io.litefs.fuse.KernelCache;
-import io.litefs.ltx.PageChecksum;
 import io.litefs.ltx.Pos;
 import io.litefs.ltx.Txid;
 import io.litefs.posix.Errno;
@@ -167,6 +166,11 @@ public final class Database {
 
   DatabaseState state() {
     return state;
+  }
+
+  /** The database checksum that the pages' checksums make. */
+  long checksumOfPages(long pageCount) {
+    return checksums.xor(pageCount) | 1L << 63;
   }
 
   // ---------------------------------------------------------------- its parts
@@ -643,28 +647,6 @@ public final class Database {
     lockWait = wait;
   }
 
-  // ------------------------------------------------- reading and checking
-
-  /**
-   * Computes the checksum of every page anew from {@code source}. Caller holds the lock, or is
-   * alone.
-   */
-  void rebuildChecksums(int pageSize, long pageCount, TransactionRecorder.PageSource source)
-      throws IOException {
-    checksums.clear();
-    long lockPage = new io.litefs.ltx.PageSize(pageSize).lockPage();
-    for (long pgno = 1; pgno <= pageCount; pgno++) {
-      if (pgno != lockPage) {
-        checksums.put(pgno, PageChecksum.of(pgno, source.page(pgno)));
-      }
-    }
-  }
-
-  /** The database checksum that the pages' checksums make. */
-  long checksumOfPages(long pageCount) {
-    return checksums.xor(pageCount) | 1L << 63;
-  }
-
   // ------------------------------------------------- the change of role
 
   /** Waits until no transaction of an application is being committed. */
@@ -719,11 +701,6 @@ public final class Database {
     } finally {
       lock.unlock();
     }
-  }
-
-  /** Puts the whole database in the place of its log. For recovery. */
-  void replaceLog() throws IOException {
-    Snapshots.replaceLog(this, store.soundness());
   }
 
   // ------------------------------------------------- changing

@@ -257,7 +257,7 @@ public final class Store implements ChangeSource, Closeable {
     Database database = newDatabase(name);
     try {
       Pos logged = database.log().end();
-      new Recovery(database).run();
+      new Recovery(database, soundness).run();
       databases.put(name, database);
       if (!database.pos().equals(logged)) {
         agreed.madeBeyond(name, logged);
