@@ -24,6 +24,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.event.Level;
@@ -62,6 +63,9 @@ public final class Cluster implements PrimaryView, Closeable {
 
   /** How long a writer that is at work may hold up a handoff. */
   private static final Duration WRITER_PATIENCE = Duration.ofSeconds(2);
+
+  /** How long a node that is to be promoted may take to find a primary that it can ask. */
+  private static final Duration CONNECTION_LIMIT = Duration.ofSeconds(2);
 
   /** How long it may take from the primary's consent until this node leads. */
   private static final Duration PROMOTION_LIMIT = Duration.ofSeconds(10);
@@ -590,7 +594,7 @@ public final class Cluster implements PrimaryView, Closeable {
     }
     handing.lock();
     try {
-      Lease taken = leaser.takeOver(leaseId);
+      Lease taken = takeOver(leaseId);
       if (!options.candidate()) {
         taken.close();
         throw new LeaseException(
@@ -599,6 +603,22 @@ public final class Cluster implements PrimaryView, Closeable {
       beginToLead(taken);
     } finally {
       handing.unlock();
+    }
+  }
+
+  /** Writers wait: what needs the disk is done while the lease is asked for. */
+  private Lease takeOver(String leaseId) throws IOException {
+    CompletableFuture<Void> prepared =
+        CompletableFuture.runAsync(store::prepareToLead)
+            .exceptionally(
+                e -> {
+                  log.error("cannot prepare to lead", e);
+                  return null;
+                });
+    try {
+      return leaser.takeOver(leaseId);
+    } finally {
+      prepared.join();
     }
   }
 
@@ -617,27 +637,32 @@ public final class Cluster implements PrimaryView, Closeable {
    * @throws IOException with the reason if it does not become it
    */
   public void promote() throws IOException {
-    RoleState now = state;
     if (!options.candidate()) {
       throw new NoCandidateException();
     }
+    // One that has just been demoted, or whose primary has, is about to know the next.
+    await(now -> now.isPrimary() || now.primary().isPresent(), CONNECTION_LIMIT);
+    RoleState now = state;
     if (now.isPrimary()) {
       return;
     }
     PrimaryInfo primary =
         now.primary().orElseThrow(() -> new IOException("this node is not connected to a primary"));
+    // Before writers are made to wait: this node gets through to who gives the lease.
+    leaser.primary();
     peers.askForLease(primary.advertiseUrl());
-    if (!awaitPrimary(PROMOTION_LIMIT)) {
+    if (!await(RoleState::isPrimary, PROMOTION_LIMIT)) {
       throw new IOException(
           "the primary has handed over, but this node does not lead; see its log");
     }
   }
 
-  private boolean awaitPrimary(Duration limit) throws IOException {
+  /** False if the role is no such within {@code limit}. */
+  private boolean await(Predicate<RoleState> wanted, Duration limit) throws IOException {
     long nanos = limit.toNanos();
     changing.lock();
     try {
-      while (!state.isPrimary()) {
+      while (!wanted.test(state)) {
         if (nanos <= 0) {
           return false;
         }

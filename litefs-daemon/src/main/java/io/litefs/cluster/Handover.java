@@ -10,8 +10,8 @@ public interface Handover {
   Optional<Long> successor();
 
   /**
-   * Whether the replica may lead, and has been sent all but a little, so that the rest is a matter
-   * of milliseconds.
+   * Whether the replica may lead, and has all but a little, so that the rest is a matter of
+   * milliseconds. Waits for that, some seconds at most.
    *
    * @throws IOException with the reason if not, or if it is not connected
    */

@@ -20,6 +20,12 @@ public interface RoleStore {
   void adoptClusterId(String clusterId) throws IOException;
 
   /**
+   * On a replica that is about to lead: does beforehand what {@link #becomePrimary} needs the disk
+   * for. If it comes to nothing, {@link #becomeReplica} undoes it.
+   */
+  void prepareToLead();
+
+  /**
    * Accepts writes from now on, as long as {@code mayCommit} says so at the instant of each commit.
    * Creates a cluster id if there is none.
    */

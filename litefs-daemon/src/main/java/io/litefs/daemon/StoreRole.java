@@ -24,6 +24,11 @@ record StoreRole(Store store) implements RoleStore {
   }
 
   @Override
+  public void prepareToLead() {
+    store.prepareToLead();
+  }
+
+  @Override
   public void becomePrimary(BooleanSupplier mayCommit) throws IOException {
     store.becomePrimary(mayCommit);
   }

@@ -15,13 +15,17 @@ import java.util.concurrent.locks.LockSupport;
 /** Hands the lease over on the stream to a replica, behind all transactions. */
 record StreamHandover(StreamHandler streams, Store store, Runnable settling) implements Handover {
 
-  /** Transactions that are sent in a few milliseconds, while writers wait. */
+  /** Transactions that a node may lack for which writers are made to wait. */
   private static final long NEAR = 1000;
 
-  /** How long a node may take to connect, and to be in sync. */
+  /** Transactions for which they wait some milliseconds at most: those are on their way always. */
+  private static final long CLOSE = 4;
+
+  /** How long a node may take to connect, and to be in sync, and again to be that close. */
   private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(2);
 
   private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
+  private static final long CLOSE_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(1);
 
   @Override
   public Optional<Long> successor() {
@@ -47,6 +51,30 @@ record StreamHandover(StreamHandler streams, Store store, Runnable settling) imp
     requireFit(
         replica.orElseThrow(() -> new IOException("node %016X is not connected".formatted(nodeId))),
         sum(store.receivedPositions()));
+    awaitClose(nodeId);
+  }
+
+  /**
+   * Waits until the node has taken in all but the last transactions: what has been sent may be
+   * lying in buffers. If that never is, because writers outrun it, they must wait for the rest.
+   */
+  private void awaitClose(long nodeId) {
+    long deadline = System.nanoTime() + PATIENCE_NANOS;
+    while (notTakenIn(nodeId) > CLOSE && System.nanoTime() - deadline < 0) {
+      LockSupport.parkNanos(CLOSE_PAUSE_NANOS);
+    }
+  }
+
+  /** A node of another implementation does not say what it has. */
+  private long notTakenIn(long nodeId) {
+    long count = 0;
+    for (Map.Entry<String, Pos> held : streams.acknowledgements().positions(nodeId).entrySet()) {
+      Pos here = store.position(held.getKey());
+      if (here != null) {
+        count += Math.max(0, here.txid().value() - held.getValue().txid().value());
+      }
+    }
+    return count;
   }
 
   private Optional<ReplicaStatus> replica(long nodeId) {

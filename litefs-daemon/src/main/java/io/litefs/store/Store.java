@@ -427,6 +427,14 @@ public final class Store implements ChangeSource, Closeable {
     clusterIdFile.adopt(id);
   }
 
+  /**
+   * Does what {@link #becomePrimary} needs the disk for. What is received after this counts as made
+   * here until a primary says that it has it: that costs a larger copy if histories part, no more.
+   */
+  public void prepareToLead() {
+    agreed.becamePrimary(databases.values());
+  }
+
   /** As {@link #becomePrimary(BooleanSupplier)}, for ever. */
   public void becomePrimary() throws IOException {
     becomePrimary(() -> true);
@@ -479,6 +487,7 @@ public final class Store implements ChangeSource, Closeable {
     role = Role.REPLICA;
     lease = () -> false;
     if (wasReplica) {
+      agreed.becameReplica(databases.values()); // It may have prepared to lead.
       return;
     }
     databases.values().forEach(Database::endCommits);

@@ -262,6 +262,11 @@ class ClusterHandoffTest {
     }
 
     @Override
+    public void prepareToLead() {
+      events.add("prepare to lead");
+    }
+
+    @Override
     public void becomePrimary(BooleanSupplier mayCommit) {
       events.add("become primary");
     }

@@ -309,6 +309,11 @@ class ClusterTest {
     }
 
     @Override
+    public void prepareToLead() {
+      // Nothing needs the disk here.
+    }
+
+    @Override
     public void becomePrimary(BooleanSupplier mayCommit) throws IOException {
       if (failures-- > 0) {
         throw new IOException("disk full");

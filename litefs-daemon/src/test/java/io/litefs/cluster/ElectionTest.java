@@ -203,6 +203,11 @@ class ElectionTest {
     }
 
     @Override
+    public void prepareToLead() {
+      // Nothing needs the disk here.
+    }
+
+    @Override
     public void becomePrimary(BooleanSupplier mayCommit) {}
 
     @Override

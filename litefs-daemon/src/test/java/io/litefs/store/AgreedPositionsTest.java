@@ -90,6 +90,23 @@ class AgreedPositionsTest {
     assertThat(again.of("a b.db")).isEqualTo(Pos.ZERO);
   }
 
+  /** As a lease that was sent and did not arrive: the primary's transactions stay the primary's. */
+  @Test
+  void whoPreparesToLeadAndDoesNotHasNothingOfItsOwn() throws Exception {
+    AgreedPositions agreed = opened();
+    agreed.becameReplica(List.of());
+    agreed.becamePrimary(List.of(database));
+    agreed.becameReplica(List.of(database));
+    assertThat(opened().of("a b.db")).isEqualTo(database.pos());
+    agreed.agree("a b.db");
+    agreed.write();
+    AgreedPositions again = opened();
+    again.becameReplica(List.of(database));
+    assertThat(again.of("a b.db")).isNull();
+    again.becamePrimary(List.of(database));
+    assertThat(opened().of("a b.db")).isEqualTo(database.pos());
+  }
+
   @Test
   void aFileThatCannotBeReadMeansThatNothingIsAgreed() throws Exception {
     AgreedPositions agreed = opened();

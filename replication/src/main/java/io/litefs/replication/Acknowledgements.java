@@ -3,12 +3,14 @@ package io.litefs.replication;
 import io.litefs.ltx.Pos;
 import io.litefs.ltx.Txid;
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BinaryOperator;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 
@@ -20,6 +22,10 @@ import java.util.function.Predicate;
  * <p>Thread-safe.
  */
 public final class Acknowledgements {
+
+  /** A node that has just connected anew may have two streams. */
+  private static final BinaryOperator<Pos> LATER =
+      BinaryOperator.maxBy(Comparator.comparing(Pos::txid));
 
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
@@ -49,6 +55,22 @@ public final class Acknowledgements {
   /** How many replicas hold a database's transaction. */
   public int count(String database, Pos pos) {
     return count(replica -> replica.holds(database, pos));
+  }
+
+  /** Where a node has said that it is, by database; empty if it says nothing of that kind. */
+  public Map<String, Pos> positions(long nodeId) {
+    lock.lock();
+    try {
+      Map<String, Pos> positions = new HashMap<>();
+      for (Replica replica : replicas.values()) {
+        if (replica.nodeId == nodeId) {
+          replica.positions.forEach((database, pos) -> positions.merge(database, pos, LATER));
+        }
+      }
+      return positions;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** How many replicas that acknowledge are in sync and want the database. */
