@@ -208,10 +208,11 @@ final class BaseKeeper {
   }
 
   /**
-   * A snapshot has taken the place of the log and is not applied yet: what the base says leads
-   * nowhere any more, also where the database is still as it says. On disk when this returns.
+   * A snapshot is about to take the place of the log, and will be applied later: what the base says
+   * will lead nowhere, also where the database is still as it says. On disk when this returns. If
+   * it comes to nothing, the base is only of no use until the next {@link #advance}.
    */
-  synchronized void logReplaced(int pageSize) throws IOException {
+  synchronized void logIsReplaced(int pageSize) throws IOException {
     boolean applied = database.wal().isApplied() || current != null && current.wal().applied();
     Base none =
         new Base(

@@ -128,16 +128,12 @@ final class Recovery {
   }
 
   /**
-   * Whether files are missing that the log had when the base was made, for which it was synced. A
-   * snapshot that goes back behind the base is in the log before it is applied.
+   * Whether files are missing that the log had when the base was made, for which it was synced.
+   * Before a snapshot goes back behind the base, there is none any more: {@link
+   * BaseKeeper#logIsReplaced}.
    */
   private boolean hasLostItsEnd(Base base) throws IOException {
-    if (base == null || base.state().pos().txid().compareTo(log.end().txid()) <= 0) {
-      return false;
-    }
-    return log.wasTorn()
-        || log.lastFile() == null
-        || !LogTail.entry(log.lastFile()).header().isSnapshot();
+    return base != null && base.state().pos().txid().compareTo(log.end().txid()) > 0;
   }
 
   /** Copies that were under way when the daemon died. */

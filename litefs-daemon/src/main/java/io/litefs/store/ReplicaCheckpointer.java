@@ -1,6 +1,7 @@
 package io.litefs.store;
 
 import io.litefs.fuse.LockHolder;
+import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import io.litefs.sqlite.Wal;
@@ -133,7 +134,8 @@ final class ReplicaCheckpointer {
       reportIfTooLong();
       return forward;
     } catch (IOException | RuntimeException e) {
-      if (!closed) {
+      boolean mountIsGone = e instanceof ErrnoException errno && errno.errno() == Errno.EBADF;
+      if (!closed && !mountIsGone) {
         logger.error("{}: cannot checkpoint the WAL: {}", database.name(), e.getMessage());
       }
       return false;

@@ -212,10 +212,11 @@ final class ReplicaDatabase {
       throw e;
     }
     long ltxBytes = Files.size(temporary);
-    database.log().adopt(temporary, transaction.header());
     if (transaction.header().isSnapshot()) {
-      database.bases().logReplaced(transaction.header().pageSize());
+      // First: a log that ends before the base has lost its end.
+      database.bases().logIsReplaced(transaction.header().pageSize());
     }
+    database.log().adopt(temporary, transaction.header());
     store.observer().received(ltxBytes);
     received = transaction.pos();
     boolean applied = false;
