@@ -164,7 +164,13 @@ final class Operations extends FuseStubFS {
 
   private int open(String path, Pointer fi) throws ErrnoException {
     String name = name(path);
-    OpenFile file = find(name).open(request(fi.getInt(FI_FLAGS)));
+    MountedFile present = fs.lookup(name);
+    if (present == null) {
+      // The kernel remembers a name that has just gone. It looks again at this, and with O_CREAT
+      // makes the file; ENOENT would be the application's.
+      throw new ErrnoException(Errno.ESTALE, name);
+    }
+    OpenFile file = present.open(request(fi.getInt(FI_FLAGS)));
     register(
         new HandleTable.Handle(file, name, RequestHeader.node(RequestThread.current().request())),
         fi);

@@ -9,6 +9,8 @@ import java.nio.MappedByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileChannel.MapMode;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.StandardOpenOption;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -100,6 +102,25 @@ class MountCacheTest extends MountFixture {
     daemon.ask("delete db-journal");
     daemon.ask("entry db-journal");
     assertThat(Files.exists(file("db-journal"))).isFalse();
+  }
+
+  /** As SQLite makes its journal anew while the name of the last one is being forgotten. */
+  @Test
+  void aNameThatTheKernelStillRemembersCanBeMadeAnewOrIsNotThere() throws Exception {
+    given("db-journal", 1, 100);
+    MountedDaemon.Control daemon = mount();
+    assertThat(Files.exists(file("db-journal"))).isTrue();
+    daemon.ask("delete db-journal");
+    assertThatThrownBy(() -> open("db-journal")).isInstanceOf(NoSuchFileException.class);
+
+    given("db-journal", 1, 100);
+    daemon.ask("entry db-journal");
+    assertThat(Files.exists(file("db-journal"))).isTrue();
+    daemon.ask("delete db-journal");
+    try (FileChannel made =
+        FileChannel.open(file("db-journal"), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+      assertThat(made.size()).isZero();
+    }
   }
 
   @Test
