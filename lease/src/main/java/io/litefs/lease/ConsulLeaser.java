@@ -25,7 +25,8 @@ import org.slf4j.LoggerFactory;
  * that does not count its renewals (another implementation) is left to Consul.
  *
  * <p>Keys: {@code <key>} the lock, see {@link Holder}; {@code <key>/clusterid}; {@code
- * <key>/nodes/<id>} an advertise URL for each node that ever announced itself.
+ * <key>/nodes/<id>} an advertise URL for each node that ever announced itself; {@code
+ * <key>/rehearsals/<id>} for a moment, see {@link #rehearse}.
  */
 public final class ConsulLeaser implements Leaser {
 
@@ -133,6 +134,21 @@ public final class ConsulLeaser implements Leaser {
         // As in acquire(): the key may name this node, which does not hold it.
         destroy(leaseId);
       }
+    }
+  }
+
+  @Override
+  public void rehearse() throws IOException {
+    String session = api.createSession();
+    try {
+      String rehearsal = key + "/rehearsals/" + nodeName();
+      Future<Boolean> renewed = begin(() -> api.renewSession(session));
+      Future<Boolean> acquired = begin(() -> api.acquire(rehearsal, value(0).toJson(), session));
+      answer(renewed);
+      answer(acquired);
+      api.deleteLocked(rehearsal, session);
+    } finally {
+      destroy(session);
     }
   }
 
@@ -265,9 +281,12 @@ public final class ConsulLeaser implements Leaser {
       announcing = true;
       log.info("looking for the primary in Consul at {}, key {}", options.url(), key);
     }
+    api.put(key + "/nodes/" + nodeName(), options.self().advertiseUrl().toString());
+  }
+
+  private String nodeName() {
     String url = options.self().advertiseUrl().toString();
-    String name = UUID.nameUUIDFromBytes(url.getBytes(StandardCharsets.UTF_8)).toString();
-    api.put(key + "/nodes/" + name, url);
+    return UUID.nameUUIDFromBytes(url.getBytes(StandardCharsets.UTF_8)).toString();
   }
 
   @Override

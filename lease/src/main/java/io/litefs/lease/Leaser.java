@@ -34,6 +34,17 @@ public interface Leaser extends AutoCloseable {
   Lease takeOver(String leaseId) throws IOException;
 
   /**
+   * Does what {@link #takeOver} will have to do, on something that nobody looks at: writers wait
+   * for that call, and should wait neither for code that has never run nor for a refusal that could
+   * have been known.
+   *
+   * @throws IOException with the reason why this node could not take over a lease
+   */
+  default void rehearse() throws IOException {
+    // A lease without a keeper asks nobody.
+  }
+
+  /**
    * The node that holds the lease now, which may be this one; empty if none does, or if its holder
    * has let it end.
    */

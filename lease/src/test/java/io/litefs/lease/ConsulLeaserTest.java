@@ -65,6 +65,42 @@ class ConsulLeaserTest {
     return new PrimaryInfo(name, URI.create("http://" + name + ":20202"));
   }
 
+  @Test
+  void aRehearsalLeavesNothingAndTouchesNobodysLease() throws Exception {
+    ConsulLeaser one = node("one");
+    ConsulLeaser two = node("two");
+    try (Lease lease = one.acquire().orElseThrow()) {
+      String sessions = consul.call("GET", "/v1/session/list", "");
+      String keys = consul.call("GET", "/v1/kv/" + key + "?recurse=true", "");
+      two.rehearse();
+      two.rehearse();
+      assertThat(lease.isHeld()).isTrue();
+      assertThat(consul.call("GET", "/v1/session/list", "")).isEqualTo(sessions);
+      assertThat(consul.call("GET", "/v1/kv/" + key + "?recurse=true", "")).isEqualTo(keys);
+    }
+  }
+
+  @Test
+  void aRehearsalSaysWhyALeaseCouldNotBeTakenOver() throws Exception {
+    HttpServer refusing =
+        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    refusing.createContext(
+        "/",
+        exchange -> {
+          exchange.sendResponseHeaders(403, -1);
+          exchange.close();
+        });
+    refusing.start();
+    try {
+      URI url = URI.create("http://127.0.0.1:" + refusing.getAddress().getPort());
+      assertThatExceptionOfType(IOException.class)
+          .isThrownBy(() -> node("one", url, "secret").rehearse())
+          .withMessageContaining("refuses the token");
+    } finally {
+      refusing.stop(0);
+    }
+  }
+
   private ConsulLeaser node(String name) {
     return node(name, consul.url(), "");
   }

@@ -115,8 +115,8 @@ public final class Cluster implements PrimaryView, Closeable {
 
   private boolean announced;
 
-  /** Whether {@code lease.promote} has been acted on. */
-  private volatile boolean promoted;
+  /** Whether what a candidate does once, when it is in sync, has been begun. */
+  private volatile boolean prepared;
 
   private volatile String problem = "";
 
@@ -677,20 +677,38 @@ public final class Cluster implements PrimaryView, Closeable {
     }
   }
 
-  /** {@code lease.promote}: once, as soon as this node is in sync. */
-  private void promoteSelf() {
-    Thread promotion =
+  /** Once, as soon as this node is in sync. */
+  private void prepareForTheLease() {
+    Thread preparation =
         new Thread(
             () -> {
-              try {
-                promote();
-              } catch (IOException e) {
-                log.warn("lease.promote: not promoted: {}", e.getMessage());
+              rehearse();
+              if (options.promote()) {
+                promoteSelf();
               }
             },
             "litefs-promote");
-    promotion.setDaemon(true);
-    promotion.start();
+    preparation.setDaemon(true);
+    preparation.start();
+  }
+
+  private void rehearse() {
+    try {
+      leaser.rehearse();
+    } catch (IOException | RuntimeException e) {
+      if (!isClosed()) {
+        log.warn("this node could not take over the lease: {}", e.getMessage());
+      }
+    }
+  }
+
+  /** {@code lease.promote}. */
+  private void promoteSelf() {
+    try {
+      promote();
+    } catch (IOException e) {
+      log.warn("lease.promote: not promoted: {}", e.getMessage());
+    }
   }
 
   // ------------------------------------------------------------ following
@@ -846,9 +864,9 @@ public final class Cluster implements PrimaryView, Closeable {
       }
       kernel.invalidateAttributes(".lag");
       ready.complete(null);
-      if (options.promote() && options.candidate() && options.elected() && !promoted) {
-        promoted = true;
-        promoteSelf();
+      if (options.candidate() && options.elected() && !prepared) {
+        prepared = true;
+        prepareForTheLease();
       }
     }
 

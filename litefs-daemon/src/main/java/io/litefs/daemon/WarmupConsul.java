@@ -64,6 +64,7 @@ final class WarmupConsul implements Closeable {
     for (String url : advertiseUrls) {
       UUID name = UUID.nameUUIDFromBytes(url.getBytes(StandardCharsets.UTF_8));
       addKey(routes, key + "/nodes/" + name);
+      addKey(routes, key + "/rehearsals/" + name);
     }
     server =
         new ApiServer(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), routes, Map::of);
