@@ -536,17 +536,24 @@ public final class Database {
    * <p>The caller holds no lock.
    */
   public void closedAfterWriting(BackingFile file, boolean last) throws ErrnoException {
-    unjournaledCapture.closed(
-        () ->
-            change(
-                true,
-                () -> {
-                  if (file == files.get(FileKind.DATABASE)
-                      && !journal.isActive()
-                      && !wal.isActive()) {
-                    plain.closed(file, last);
-                  }
-                }));
+    unjournaledCapture.closed(free -> closed(file, last, free));
+  }
+
+  /** Another connection's transaction may begin at any moment until the lock is held here. */
+  private boolean closed(BackingFile file, boolean last, boolean free) throws ErrnoException {
+    boolean[] done = {true};
+    change(
+        true,
+        () -> {
+          if (!free && plain.areTransaction()) {
+            done[0] = false;
+          } else if (file == files.get(FileKind.DATABASE)
+              && !journal.isActive()
+              && !wal.isActive()) {
+            plain.closed(file, last);
+          }
+        });
+    return done[0];
   }
 
   /** The file has another content than the kernel knows. Called in a handler. */

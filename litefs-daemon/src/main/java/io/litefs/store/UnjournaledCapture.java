@@ -74,7 +74,11 @@ final class UnjournaledCapture {
   /** What a close makes of the writes before it. */
   @FunctionalInterface
   interface Closing {
-    void run() throws ErrnoException;
+    /**
+     * @param free whether nobody can be writing a transaction
+     * @return false if that matters and was not so: nothing was done
+     */
+    boolean run(boolean free) throws ErrnoException;
   }
 
   /**
@@ -83,13 +87,12 @@ final class UnjournaledCapture {
    * lock and is not needed by any.
    */
   void closed(Closing closing) throws ErrnoException {
-    if (!database.hasUnjournaledTransaction()) {
-      closing.run();
+    if (closing.run(false)) {
       return;
     }
     try (KeeperFile file = openIfPossible()) {
       if (file == null || isFree(file, Duration.ZERO)) {
-        closing.run();
+        closing.run(true);
       } else {
         captureSoon();
       }
