@@ -7,8 +7,6 @@ import io.litefs.daemon.client.ApiClient;
 import io.litefs.daemon.client.CommandException;
 import io.litefs.daemon.demo.EventReader;
 import io.litefs.fuse.Keepers;
-import io.litefs.lease.PrimaryInfo;
-import io.litefs.lease.StaticLeaser;
 import io.litefs.ltx.Txid;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -22,7 +20,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -37,7 +34,6 @@ import java.util.stream.Stream;
 final class Warmup {
 
   private static final long LIMIT_MILLIS = 60_000;
-  private static final String LEASE_KEY = "warmup";
 
   private Warmup() {}
 
@@ -97,48 +93,41 @@ final class Warmup {
   }
 
   /**
-   * Two nodes that elect their primary, a transaction in each journal mode that goes from one to
-   * the other, and then the lease. A static lease needs next to nothing besides.
+   * A primary and its replica, and a transaction in each journal mode that goes from one to the
+   * other.
    */
   private static void nodes(Path dir)
       throws IOException, CommandException, ConfigException, InterruptedException {
-    List<String> urls =
-        Arrays.stream(freePorts()).mapToObj(port -> "http://127.0.0.1:" + port).toList();
-    try (WarmupConsul consul = new WarmupConsul(LEASE_KEY, urls);
-        Keepers keepers = Keepers.start()) {
-      LitefsConfig primaryConfig = config(dir.resolve("primary"), urls.get(0), consul.url());
-      LitefsConfig replicaConfig = config(dir.resolve("replica"), urls.get(1), consul.url());
-      Logs.configure(primaryConfig.log());
-      new StaticLeaser(true, new PrimaryInfo("warmup", URI.create(urls.get(0)))).close();
-      try (Node primary = new Node(primaryConfig, keepers, false);
-          Node replica = new Node(replicaConfig, keepers, false)) {
-        primary.start();
-        primary.ready().join();
-        replica.start();
-        replica.ready().join();
-        replicate(urls.get(0), urls.get(1));
-        new ApiClient(URI.create(urls.get(1))).promote();
+    int[] ports = freePorts();
+    String primaryUrl = "http://127.0.0.1:" + ports[0];
+    LitefsConfig primaryConfig = config(dir.resolve("primary"), ports[0], "candidate: true");
+    LitefsConfig replicaConfig =
+        config(
+            dir.resolve("replica"), ports[1], "candidate: false\n  advertise-url: " + primaryUrl);
+    Logs.configure(primaryConfig.log());
+    try (Keepers keepers = Keepers.start();
+        Node primary = new Node(primaryConfig, keepers, false);
+        Node replica = new Node(replicaConfig, keepers, false)) {
+      primary.start();
+      primary.ready().join();
+      replica.start();
+      replica.ready().join();
+      EventReader events = new EventReader(URI.create("http://127.0.0.1:" + ports[1]));
+      ApiClient api = new ApiClient(URI.create(primaryUrl));
+      for (byte fileFormat : new byte[] {1, 2}) {
+        String name = "warmup" + fileFormat;
+        byte[] database = emptyDatabase(fileFormat);
+        for (long txid = 1; txid <= 2; txid++) {
+          api.importDatabase(name, database.length, () -> new ByteArrayInputStream(database));
+          database[27]++;
+          events.await(name, new Txid(txid), Duration.ofSeconds(5));
+        }
+        api.export(name, (in, pos, size) -> in.readAllBytes());
       }
-    }
-  }
-
-  private static void replicate(String primary, String replica)
-      throws IOException, CommandException, InterruptedException {
-    EventReader events = new EventReader(URI.create(replica));
-    ApiClient api = new ApiClient(URI.create(primary));
-    for (byte fileFormat : new byte[] {1, 2}) {
-      String name = "warmup" + fileFormat;
-      byte[] database = emptyDatabase(fileFormat);
-      for (long txid = 1; txid <= 2; txid++) {
-        api.importDatabase(name, database.length, () -> new ByteArrayInputStream(database));
-        database[27]++;
-        events.await(name, new Txid(txid), Duration.ofSeconds(5));
-      }
-      api.export(name, (in, pos, size) -> in.readAllBytes());
-    }
-    for (String path : List.of("/metrics", "/litefs/status", "/litefs/status.json")) {
-      try (InputStream answer = URI.create(primary + path).toURL().openStream()) {
-        answer.readAllBytes();
+      for (String path : List.of("/metrics", "/litefs/status", "/litefs/status.json")) {
+        try (InputStream answer = URI.create(primaryUrl + path).toURL().openStream()) {
+          answer.readAllBytes();
+        }
       }
     }
   }
@@ -150,7 +139,7 @@ final class Warmup {
     }
   }
 
-  private static LitefsConfig config(Path home, String url, URI consul)
+  private static LitefsConfig config(Path home, int port, String lease)
       throws IOException, ConfigException {
     Files.createDirectories(home.resolve("mount"));
     Path file = home.resolve("litefs.yml");
@@ -162,23 +151,13 @@ final class Warmup {
         data:
           dir: %s
         http:
-          addr: %s
+          addr: 127.0.0.1:%d
         lease:
-          type: consul
+          type: static
           hostname: warmup
-          candidate: true
-          advertise-url: %s
-          consul:
-            url: %s
-            key: %s
+          %s
         """
-            .formatted(
-                home.resolve("mount"),
-                home.resolve("data"),
-                URI.create(url).getAuthority(),
-                url,
-                consul,
-                LEASE_KEY));
+            .formatted(home.resolve("mount"), home.resolve("data"), port, lease));
     return ConfigLoader.load(file, true, Map.of());
   }
 
