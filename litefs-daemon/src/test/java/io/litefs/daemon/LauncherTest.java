@@ -13,6 +13,8 @@ import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * The launcher script as it is installed, with a Java runtime that only tells how it was called.
@@ -123,6 +125,22 @@ class LauncherTest {
     environment.put("JAVA_HOME", jdk("25.0.3").toString());
     assertThat(run("version").out()).contains("--sun-misc-unsafe-memory-access=allow");
     assertThat(archives()).hasSize(2);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"17.0.12", "17.0.15", "21.0.4", "21.0.10.1", "23", "25.0.3", "100"})
+  void memoryGoesBackWhereTheJvmCan(String version) throws Exception {
+    environment.put("JAVA_HOME", jdk(version).toString());
+    assertThat(run("version").out()).contains("-XX:TrimNativeHeapInterval=10000");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"17", "17.0.9", "17.0.8.1", "17.0.11", "20.0.2", "21", "21.0.3", "22.0.2"})
+  void anOptionThatTheJvmDoesNotKnowIsNotGiven(String version) throws Exception {
+    environment.put("JAVA_HOME", jdk(version).toString());
+    assertThat(run("version").out())
+        .endsWith("version")
+        .noneMatch(word -> word.contains("TrimNativeHeap"));
   }
 
   @Test

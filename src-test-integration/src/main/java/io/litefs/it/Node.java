@@ -402,6 +402,18 @@ public final class Node implements AutoCloseable {
     throw new AssertionError("no VmRSS of " + pid());
   }
 
+  /**
+   * Resident set of the daemon in bytes, after the JVM has given back what it does not use. Garbage and
+   * the compiler's freed memory come and go with tens of megabytes; what is held is to be compared.
+   */
+  public long heldBytes() {
+    String jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd").toString();
+    for (String command : List.of("GC.run", "System.trim_native_heap")) {
+      Commands.run(jcmd, Long.toString(pid()), command).orThrow();
+    }
+    return residentBytes();
+  }
+
   /** Downloads the database through {@code GET /export}. */
   public DatabaseImage export(String db) {
     try {

@@ -21,7 +21,6 @@ class MemoryTest {
   @EnumSource(
       value = JournalMode.class,
       names = {"DELETE", "WAL"})
-  // The heap fills to its limit in time, whatever the load; what is beyond that would be a leak.
   void memoryIsFlatUnderManySmallTransactions(JournalMode mode) {
     try (Cluster cluster = Cluster.start(2);
         LineSession writer = LineSession.jdbc(cluster.primary().db("m.db"))) {
@@ -31,15 +30,18 @@ class MemoryTest {
       String sql = "INSERT OR REPLACE INTO t VALUES (? % 1000, randomblob(200))";
       writer.repeat(TRANSACTIONS / 5, sql);
       cluster.sync("m.db");
-      long[] before = cluster.nodes().stream().mapToLong(Node::residentBytes).toArray();
+      long[] before = cluster.nodes().stream().mapToLong(Node::heldBytes).toArray();
       writer.repeat(TRANSACTIONS, sql);
       cluster.sync("m.db");
       for (int i = 0; i < before.length; i++) {
-        long after = cluster.nodes().get(i).residentBytes();
+        long resident = cluster.nodes().get(i).residentBytes();
+        long held = cluster.nodes().get(i).heldBytes();
         System.out.printf(
-            "resident after %d %s transactions, node %d: %d MiB, before %d MiB%n",
-            TRANSACTIONS, mode, i, after / MIB, before[i] / MIB);
-        assertThat(after).isLessThan(before[i] + 40 * MIB).isLessThan(170 * MIB);
+            "after %d %s transactions, node %d: %d MiB resident, %d MiB held, %d before%n",
+            TRANSACTIONS, mode, i, resident / MIB, held / MIB, before[i] / MIB);
+        assertThat(resident).isLessThan(170 * MIB);
+        // The compiler may be at work when one of the two is taken.
+        assertThat(held).isLessThan(before[i] + 32 * MIB);
       }
       cluster.assertIdentical("m.db");
     }
@@ -59,11 +61,11 @@ class MemoryTest {
                   .orThrow();
       round.run();
       cluster.assertDropped("db100");
-      long before = cluster.primary().residentBytes();
+      long before = cluster.primary().heldBytes();
       round.run();
       round.run();
       cluster.assertDropped("db100");
-      assertThat(cluster.primary().residentBytes()).isLessThan(before + 24 * MIB);
+      assertThat(cluster.primary().heldBytes()).isLessThan(before + 24 * MIB);
     }
   }
 }

@@ -120,7 +120,7 @@ class StreamTest {
 
   @Test
   void malformedPositionMapsAreRefusedAndCostNoMemory() throws Exception {
-    long before = NODES.primary().residentBytes();
+    long before = NODES.primary().heldBytes();
     for (byte[] map :
         List.of(
             new byte[0],
@@ -132,7 +132,7 @@ class StreamTest {
         assertThat(probe.status()).isEqualTo(400);
       }
     }
-    assertThat(NODES.primary().residentBytes()).isLessThan(before + (32L << 20));
+    assertThat(NODES.primary().heldBytes()).isLessThan(before + (32L << 20));
   }
 
   @Test
@@ -145,7 +145,7 @@ class StreamTest {
       String sql = "INSERT OR REPLACE INTO t VALUES (? % 50, randomblob(50000))";
       writer.repeat(500, sql);
       long alone = writer.repeat(500, sql);
-      long before = NODES.primary().residentBytes();
+      long before = NODES.primary().heldBytes();
       List<StreamProbe> stuck = new ArrayList<>();
       try {
         for (int i = 0; i < 4; i++) {
@@ -160,7 +160,7 @@ class StreamTest {
         System.out.printf(
             "500 commits of 50 KB: %d ms alone, %d ms with stuck replicas%n",
             alone / 1_000_000, accompanied / 1_000_000);
-        assertThat(NODES.primary().residentBytes()).isLessThan(before + (40L << 20));
+        assertThat(NODES.primary().heldBytes()).isLessThan(before + (40L << 20));
         assertThat(accompanied).isLessThan(3 * alone + 500_000_000L);
         NODES.cluster().assertIdentical(db);
       } finally {
@@ -183,12 +183,12 @@ class StreamTest {
       NODES.cluster().sync(db);
       long alone = writer.repeat(500, sql);
       NODES.cluster().sync(db);
-      long before = NODES.primary().residentBytes();
+      long before = NODES.primary().heldBytes();
       NODES.replica().signal("STOP");
       try {
         long stuck = writer.repeat(3000, sql) / 6;
         assertThat(stuck).isLessThan(3 * alone + 500_000_000L);
-        assertThat(NODES.primary().residentBytes()).isLessThan(before + (40L << 20));
+        assertThat(NODES.primary().heldBytes()).isLessThan(before + (40L << 20));
       } finally {
         NODES.replica().signal("CONT");
       }
