@@ -2,7 +2,6 @@ package io.litefs.cluster;
 
 import io.litefs.fuse.KernelCache;
 import io.litefs.lease.Lease;
-import io.litefs.lease.LeaseException;
 import io.litefs.lease.Leaser;
 import io.litefs.lease.PrimaryInfo;
 import io.litefs.mount.PrimaryView;
@@ -11,23 +10,16 @@ import io.litefs.store.ReplicaListener;
 import java.io.Closeable;
 import java.io.IOException;
 import java.net.URI;
-import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
-import java.util.function.Predicate;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.slf4j.event.Level;
 
 /**
  * The role of this node, and the one place where it changes.
@@ -44,9 +36,8 @@ import org.slf4j.event.Level;
  * </pre>
  *
  * A thread of its own asks for the lease if this node is a candidate, else follows the primary that
- * the lease names; a static lease may be taken before it starts. Every change is logged on one
- * line, told to the kernel ({@code .primary}), and told to listeners, in this order and one after
- * the other.
+ * the lease names; a static lease may be taken before it starts. What it means to lead, and how the
+ * lease changes hands, is {@link Leadership}; who is told of a change, {@link CurrentRole}.
  *
  * <p>Whether a commit may be made is not a matter of the role, which is always a little late, but
  * of {@link #mayCommit}, which asks the lease.
@@ -61,15 +52,6 @@ public final class Cluster implements PrimaryView, Closeable {
   /** Between two attempts to get a lease that nobody holds. */
   private static final Duration FREE_WAIT = Duration.ofMillis(250);
 
-  /** How long a writer that is at work may hold up a handoff. */
-  private static final Duration WRITER_PATIENCE = Duration.ofSeconds(2);
-
-  /** How long a node that is to be promoted may take to find a primary that it can ask. */
-  private static final Duration CONNECTION_LIMIT = Duration.ofSeconds(2);
-
-  /** How long it may take from the primary's consent until this node leads. */
-  private static final Duration PROMOTION_LIMIT = Duration.ofSeconds(10);
-
   /**
    * How long {@link #close} waits for the stream to end by itself, and again after it was
    * interrupted.
@@ -81,42 +63,19 @@ public final class Cluster implements PrimaryView, Closeable {
   private final Leaser leaser;
   private final RoleStore store;
   private final StreamStarter streams;
-  private final Handover handover;
-  private final Peers peers;
   private final KernelCache kernel;
   private final ClusterOptions options;
   private final InstantSource clock;
+  private final CurrentRole role;
   private final Lag lag;
   private final Election election;
-
-  private final List<Consumer<RoleState>> listeners = new CopyOnWriteArrayList<>();
-
-  /** Completes when this node is primary or has all that the primary has, for the first time. */
-  private final CompletableFuture<Void> ready = new CompletableFuture<>();
+  private final Leadership leadership;
+  private final Promotion promotion;
 
   private final CountDownLatch closed = new CountDownLatch(1);
   private final Thread thread = new Thread(this::run, "litefs-cluster");
 
-  /** Held during a change of the role, its announcement included. */
-  private final ReentrantLock changing = new ReentrantLock();
-
-  private final Condition changed = changing.newCondition();
-
-  /** Held while the lease goes to another node, and while it is decided what its end means. */
-  private final ReentrantLock handing = new ReentrantLock();
-
-  private volatile RoleState state;
-
-  /** The lease that this node leads with; null if it does not. */
-  private volatile Lease lease;
-
-  /** No lease is taken before; as {@link System#nanoTime} counts. */
-  private volatile long yieldUntilNanos = System.nanoTime();
-
   private boolean announced;
-
-  /** Whether what a candidate does once, when it is in sync, has been begun. */
-  private volatile boolean prepared;
 
   private volatile String problem = "";
 
@@ -132,14 +91,14 @@ public final class Cluster implements PrimaryView, Closeable {
     this.leaser = leaser;
     this.store = store;
     this.streams = streams;
-    this.handover = handover;
-    this.peers = peers;
     this.kernel = kernel;
     this.options = options;
     this.clock = clock;
+    this.role = new CurrentRole(kernel, store::clusterId, clock);
     this.lag = new Lag(clock);
     this.election = new Election(leaser, store, peers);
-    this.state = new RoleState(Role.SEARCHING, Optional.empty(), clock.instant());
+    this.leadership = new Leadership(leaser, store, handover, options, clock, lag, role, closed);
+    this.promotion = new Promotion(leaser, peers, options, role, closed);
   }
 
   /**
@@ -152,17 +111,10 @@ public final class Cluster implements PrimaryView, Closeable {
     if (options.elected() || !options.candidate()) {
       return;
     }
-    handing.lock();
     try {
-      Optional<Lease> assigned = leaser.acquire();
-      if (assigned.isPresent()) {
-        joinCluster(assigned.get());
-        takeDatabases(assigned.get());
-      }
+      leadership.takeAssigned();
     } catch (IOException e) {
       report(e);
-    } finally {
-      handing.unlock();
     }
   }
 
@@ -173,7 +125,7 @@ public final class Cluster implements PrimaryView, Closeable {
   }
 
   public RoleState state() {
-    return state;
+    return role.state();
   }
 
   /**
@@ -181,48 +133,46 @@ public final class Cluster implements PrimaryView, Closeable {
    * block.
    */
   public void onChange(Consumer<RoleState> listener) {
-    listeners.add(listener);
+    role.onChange(listener);
   }
 
   /** Completes once this node is primary or in sync with it. */
   public CompletableFuture<Void> ready() {
-    return ready.copy();
+    return role.ready();
   }
 
   @Override
   public String primaryHostname() {
-    return state.primaryHostname();
+    return state().primaryHostname();
   }
 
   @Override
   public long lagMillis() {
-    return state.isPrimary() ? 0 : lag.millis();
+    return state().isPrimary() ? 0 : lag.millis();
   }
 
   @Override
   public long lastHeardMillis() {
-    return state.isPrimary() ? clock.millis() : lag.lastWordMillis();
+    return state().isPrimary() ? clock.millis() : lag.lastWordMillis();
   }
 
   /**
    * A transaction of the primary's, made at {@code primaryMillis} of its clock, was applied here.
    */
   public void applied(long primaryMillis) {
-    if (!state.isPrimary()) {
+    if (!state().isPrimary()) {
       lag.heard(primaryMillis);
     }
   }
 
   /** Whether this node may commit at this instant. */
   public boolean mayCommit() {
-    Lease held = lease;
-    return held != null && held.isHeld();
+    return leadership.mayCommit();
   }
 
   /** The time for which this node is still certain to be primary; empty if that is no matter. */
   public Optional<Duration> leaseRemaining() {
-    Lease held = lease;
-    return held == null ? Optional.empty() : held.remaining();
+    return leadership.remaining();
   }
 
   /**
@@ -231,11 +181,9 @@ public final class Cluster implements PrimaryView, Closeable {
    */
   @Override
   public void close() {
-    handOverBeforeTheEnd();
+    leadership.handOffToAny();
     closed.countDown();
-    if (options.elected()) {
-      giveBack();
-    }
+    leadership.giveBack();
     leaser.close();
     try {
       if (!join(CLOSE_PATIENCE)) {
@@ -244,37 +192,6 @@ public final class Cluster implements PrimaryView, Closeable {
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-    }
-  }
-
-  private void handOverBeforeTheEnd() {
-    if (isClosed() || !options.elected() || state.role() != Role.PRIMARY) {
-      return;
-    }
-    Optional<Long> successor = handover.successor();
-    if (successor.isEmpty()) {
-      log.info("no candidate is connected that could take the lease over");
-      return;
-    }
-    try {
-      handOff(successor.get());
-    } catch (IOException e) {
-      log.warn("cannot hand over before the end: {}", e.getMessage());
-    }
-  }
-
-  private void giveBack() {
-    handing.lock();
-    try {
-      Lease held = lease;
-      if (held != null) {
-        stepDown("it was given back", Level.INFO);
-        held.close();
-      }
-    } catch (IOException e) {
-      log.warn("the lease could not be given back and ends by itself: {}", e.getMessage());
-    } finally {
-      handing.unlock();
     }
   }
 
@@ -293,8 +210,8 @@ public final class Cluster implements PrimaryView, Closeable {
 
   private void run() {
     try {
-      if (lease != null) {
-        tellThatThisNodeLeads();
+      if (leadership.isThere()) {
+        leadership.announce();
       }
       while (!isClosed()) {
         try {
@@ -328,8 +245,8 @@ public final class Cluster implements PrimaryView, Closeable {
 
   /** Takes a role and keeps it as long as the lease allows. */
   private void takeRole() throws IOException, InterruptedException {
-    if (lease != null) {
-      keepLeading();
+    if (leadership.isThere()) {
+      leadership.keep();
     } else if (!options.elected()) {
       takeStaticRole();
     } else {
@@ -363,7 +280,7 @@ public final class Cluster implements PrimaryView, Closeable {
       return;
     }
     store.becomeReplica(options.candidate());
-    boolean free = primary.isEmpty() && System.nanoTime() - yieldUntilNanos >= 0;
+    boolean free = primary.isEmpty() && !leadership.yields();
     if (free && options.candidate()) {
       if (election.obstacle().isEmpty()) {
         Optional<Lease> acquired = leaser.acquire();
@@ -398,124 +315,9 @@ public final class Cluster implements PrimaryView, Closeable {
     return primary.advertiseUrl().equals(options.self().advertiseUrl());
   }
 
-  // ------------------------------------------------------------ leading
-
   private void lead(Lease acquired) throws IOException, InterruptedException {
-    handing.lock();
-    try {
-      joinCluster(acquired);
-      beginToLead(acquired);
-    } finally {
-      handing.unlock();
-    }
-    keepLeading();
-  }
-
-  /** Makes this node the primary, or gives the lease back. Caller holds {@link #handing}. */
-  private void beginToLead(Lease acquired) throws IOException {
-    takeDatabases(acquired);
-    tellThatThisNodeLeads();
-  }
-
-  private void tellThatThisNodeLeads() {
-    change(Role.PRIMARY, Optional.empty());
-    ready.complete(null);
-  }
-
-  /** From now on this node may commit. */
-  private void takeDatabases(Lease acquired) throws IOException {
-    boolean done = false;
-    try {
-      if (isClosed()) {
-        throw new IOException("this node stops");
-      }
-      lease = acquired;
-      store.becomePrimary(this::mayCommit);
-      done = true;
-    } finally {
-      if (!done) {
-        lease = null;
-        acquired.close();
-      }
-    }
-  }
-
-  private void joinCluster(Lease acquired) throws IOException {
-    boolean done = false;
-    try {
-      joinCluster();
-      done = true;
-    } finally {
-      if (!done) {
-        acquired.close();
-      }
-    }
-  }
-
-  private void joinCluster() throws IOException {
-    String own = store.clusterId();
-    String proposed = own == null ? "LFSC%016X".formatted(new SecureRandom().nextLong()) : own;
-    String id = leaser.establishClusterId(proposed);
-    if (own == null) {
-      store.adoptClusterId(id);
-    } else if (!id.equals(own)) {
-      throw new IOException(
-          "the lease belongs to cluster " + id + ", this node's data to cluster " + own);
-    }
-  }
-
-  /** Returns once this node does not lead any more. */
-  private void keepLeading() throws InterruptedException {
-    if (!options.elected()) {
-      closed.await(); // Nobody else can have it.
-      return;
-    }
-    while (!isClosed()) {
-      Lease held = lease;
-      if (held == null) {
-        return;
-      }
-      Optional<String> end = held.awaitEnd(LEASE_WAIT);
-      if (end.isEmpty()) {
-        continue;
-      }
-      // A handoff that is under way has ended it, and may take it back.
-      handing.lock();
-      try {
-        if (lease == held) {
-          stepDown(end.get());
-          closeQuietly(held);
-        }
-      } finally {
-        handing.unlock();
-      }
-    }
-  }
-
-  private static void closeQuietly(Lease ended) {
-    try {
-      ended.close();
-    } catch (IOException e) {
-      log.debug("the lease ends by itself", e);
-    }
-  }
-
-  private void stepDown(String reason) {
-    stepDown(reason, Level.WARN);
-  }
-
-  /** Caller holds {@link #handing}. */
-  private void stepDown(String reason, Level level) {
-    log.atLevel(level)
-        .log("this node is not the primary any more: the lease has ended, because {}", reason);
-    lag.ledUntil(clock.millis() - lease.overdue().toMillis());
-    lease = null; // First: no commit from here on.
-    try {
-      store.becomeReplica(options.candidate());
-    } catch (IOException e) {
-      log.error("cannot take the databases from applications: {}", e.getMessage());
-    }
-    change(Role.DEMOTED, Optional.empty());
+    leadership.begin(acquired);
+    leadership.keep();
   }
 
   // ------------------------------------------------------------ the lease changes hands
@@ -526,189 +328,17 @@ public final class Cluster implements PrimaryView, Closeable {
    * @throws IOException with the reason if this node goes on as primary, or was none
    */
   public void handOff(long nodeId) throws IOException {
-    if (!handing.tryLock()) {
-      throw new IOException("another change of the lease is under way; try again");
-    }
-    try {
-      Lease held = lease;
-      if (held == null || state.role() != Role.PRIMARY) {
-        throw new IOException("this node is not the primary");
-      }
-      if (!options.elected()) {
-        held.handOff(); // says why not
-      }
-      handover.requireFit(nodeId);
-      change(Role.HANDING_OVER, Optional.empty());
-      handover.settle();
-      try {
-        store.holdWriters(WRITER_PATIENCE);
-      } catch (IOException e) {
-        change(Role.PRIMARY, Optional.empty());
-        throw e;
-      }
-      send(held, nodeId);
-      lease = null;
-      yieldUntilNanos = System.nanoTime() + options.demoteDelay().toNanos();
-      lag.ledUntil(clock.millis());
-      store.becomeReplica(options.candidate());
-      change(Role.DEMOTED, Optional.empty());
-    } finally {
-      handing.unlock();
-    }
-  }
-
-  private void send(Lease held, long nodeId) throws IOException {
-    String id;
-    try {
-      id = held.handOff();
-    } catch (IOException e) {
-      goOn(held);
-      throw e;
-    }
-    try {
-      // No commit gets past the lease any more, but one may have before it is in the log.
-      store.awaitCommits(WRITER_PATIENCE);
-      handover.send(nodeId, id);
-    } catch (IOException e) {
-      try {
-        goOn(leaser.takeOver(id));
-      } catch (IOException again) {
-        e.addSuppressed(again);
-        // What keeps the writers waiting goes on as what keeps them out.
-        stepDown("it could neither be handed over nor be kept: " + again.getMessage());
-      }
-      throw e;
-    }
-  }
-
-  private void goOn(Lease held) {
-    lease = held;
-    store.releaseWriters();
-    change(Role.PRIMARY, Optional.empty());
-  }
-
-  /** The primary has handed its lease to this node. On the stream's thread. */
-  private void receive(String leaseId) throws IOException {
-    if (!options.elected()) {
-      throw new IOException("the primary handed its lease over, but this node has a static one");
-    }
-    handing.lock();
-    try {
-      Lease taken = takeOver(leaseId);
-      if (!options.candidate()) {
-        taken.close();
-        throw new LeaseException(
-            "the primary handed its lease over, but this node is no candidate");
-      }
-      beginToLead(taken);
-    } finally {
-      handing.unlock();
-    }
-  }
-
-  /** Writers wait: what needs the disk is done while the lease is asked for. */
-  private Lease takeOver(String leaseId) throws IOException {
-    CompletableFuture<Void> prepared =
-        CompletableFuture.runAsync(store::prepareToLead)
-            .exceptionally(
-                e -> {
-                  log.error("cannot prepare to lead", e);
-                  return null;
-                });
-    try {
-      return leaser.takeOver(leaseId);
-    } finally {
-      prepared.join();
-    }
-  }
-
-  /** Thrown by {@link #promote} on a node that can never be primary. */
-  public static final class NoCandidateException extends IOException {
-    private static final long serialVersionUID = 1L;
-
-    NoCandidateException() {
-      super("this node is no candidate; set lease.candidate: true");
-    }
+    leadership.handOff(nodeId);
   }
 
   /**
    * Asks the primary to hand over to this node, and returns when this node is primary.
    *
+   * @throws NoCandidateException if it can never be
    * @throws IOException with the reason if it does not become it
    */
   public void promote() throws IOException {
-    if (!options.candidate()) {
-      throw new NoCandidateException();
-    }
-    // One that has just been demoted, or whose primary has, is about to know the next.
-    await(now -> now.isPrimary() || now.primary().isPresent(), CONNECTION_LIMIT);
-    RoleState now = state;
-    if (now.isPrimary()) {
-      return;
-    }
-    PrimaryInfo primary =
-        now.primary().orElseThrow(() -> new IOException("this node is not connected to a primary"));
-    // Before writers are made to wait: this node gets through to who gives the lease.
-    leaser.primary();
-    peers.askForLease(primary.advertiseUrl());
-    if (!await(RoleState::isPrimary, PROMOTION_LIMIT)) {
-      throw new IOException(
-          "the primary has handed over, but this node does not lead; see its log");
-    }
-  }
-
-  /** False if the role is no such within {@code limit}. */
-  private boolean await(Predicate<RoleState> wanted, Duration limit) throws IOException {
-    long nanos = limit.toNanos();
-    changing.lock();
-    try {
-      while (!wanted.test(state)) {
-        if (nanos <= 0) {
-          return false;
-        }
-        nanos = changed.awaitNanos(nanos);
-      }
-      return true;
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IOException("interrupted", e);
-    } finally {
-      changing.unlock();
-    }
-  }
-
-  /** Once, as soon as this node is in sync. */
-  private void prepareForTheLease() {
-    Thread preparation =
-        new Thread(
-            () -> {
-              rehearse();
-              if (options.promote()) {
-                promoteSelf();
-              }
-            },
-            "litefs-promote");
-    preparation.setDaemon(true);
-    preparation.start();
-  }
-
-  private void rehearse() {
-    try {
-      leaser.rehearse();
-    } catch (IOException | RuntimeException e) {
-      if (!isClosed()) {
-        log.warn("this node could not take over the lease: {}", e.getMessage());
-      }
-    }
-  }
-
-  /** {@code lease.promote}. */
-  private void promoteSelf() {
-    try {
-      promote();
-    } catch (IOException e) {
-      log.warn("lease.promote: not promoted: {}", e.getMessage());
-    }
+    promotion.promote();
   }
 
   // ------------------------------------------------------------ following
@@ -723,14 +353,14 @@ public final class Cluster implements PrimaryView, Closeable {
     } finally {
       follower.over = true;
     }
-    if (lease == null) {
-      change(Role.SEARCHING, Optional.empty());
+    if (!leadership.isThere()) {
+      role.change(Role.SEARCHING);
     }
   }
 
   private void awaitAnother(PrimaryInfo primary) throws InterruptedException {
     Optional<PrimaryInfo> named = Optional.of(primary);
-    while (!isClosed() && lease == null) {
+    while (!isClosed() && !leadership.isThere()) {
       try {
         if (!named.equals(leaser.awaitPrimaryOtherThan(named, LEASE_WAIT))) {
           return;
@@ -742,37 +372,6 @@ public final class Cluster implements PrimaryView, Closeable {
         closed.await(options.reconnectDelay().toMillis(), TimeUnit.MILLISECONDS);
       }
     }
-  }
-
-  private void change(Role role, Optional<PrimaryInfo> primary) {
-    changing.lock();
-    try {
-      RoleState before = state;
-      if (before.sameAs(role, primary)) {
-        return;
-      }
-      RoleState now = new RoleState(role, primary, clock.instant());
-      state = now;
-      log.info("role: {} -> {}{}", before.role(), role, describe(now));
-      // After the change: the kernel asks again as soon as it has forgotten.
-      kernel.invalidateEntry(".primary");
-      kernel.invalidateAttributes(".lag");
-      for (Consumer<RoleState> listener : listeners) {
-        listener.accept(now);
-      }
-      changed.signalAll();
-    } finally {
-      changing.unlock();
-    }
-  }
-
-  private String describe(RoleState now) {
-    return switch (now.role()) {
-      case SEARCHING, HANDING_OVER, DEMOTED -> "";
-      case REPLICA ->
-          now.primary().map(p -> " of " + p.hostname() + " (" + p.advertiseUrl() + ")").orElse("");
-      case PRIMARY -> " of cluster " + store.clusterId();
-    };
   }
 
   /** Of a stream from a node that does not lead. */
@@ -822,7 +421,7 @@ public final class Cluster implements PrimaryView, Closeable {
 
     @Override
     public void connected(long nodeId, String clusterId) throws IOException {
-      if (over || lease != null) {
+      if (over || leadership.isThere()) {
         throw new StreamRefusedException("this node follows another primary now");
       }
       String own = store.clusterId();
@@ -853,7 +452,7 @@ public final class Cluster implements PrimaryView, Closeable {
         store.adoptClusterId(clusterId);
         log.info("joined cluster {}", clusterId);
       }
-      change(Role.REPLICA, Optional.of(primary));
+      role.follow(primary);
     }
 
     @Override
@@ -863,16 +462,13 @@ public final class Cluster implements PrimaryView, Closeable {
         lag.heard(clock.millis());
       }
       kernel.invalidateAttributes(".lag");
-      ready.complete(null);
-      if (options.candidate() && options.elected() && !prepared) {
-        prepared = true;
-        prepareForTheLease();
-      }
+      role.inSync();
+      promotion.inSync();
     }
 
     @Override
     public void handoff(String leaseId) throws IOException {
-      receive(leaseId);
+      leadership.receive(leaseId);
     }
 
     @Override
@@ -884,8 +480,8 @@ public final class Cluster implements PrimaryView, Closeable {
     /** Why has been logged by the stream's client. */
     @Override
     public void disconnected(Throwable cause) {
-      if (!over && lease == null) {
-        change(Role.SEARCHING, Optional.empty());
+      if (!over && !leadership.isThere()) {
+        role.change(Role.SEARCHING);
       }
     }
   }

@@ -1,6 +1,7 @@
 package io.litefs.daemon.api;
 
 import io.litefs.cluster.Cluster;
+import io.litefs.cluster.NoCandidateException;
 import io.litefs.replication.Exchange;
 import java.io.IOException;
 
@@ -20,7 +21,7 @@ public final class PromoteHandler implements Exchange.Handler {
   public void handle(Exchange exchange) throws IOException {
     try {
       cluster.promote();
-    } catch (Cluster.NoCandidateException e) {
+    } catch (NoCandidateException e) {
       exchange.respondText(409, e.getMessage());
       return;
     }
