@@ -92,6 +92,13 @@ final class AgreedPositions {
     write();
   }
 
+  /** This node was about to be the primary, and will not be. */
+  synchronized void stayedReplica(Collection<Database> databases) {
+    if (led) {
+      becameReplica(databases);
+    }
+  }
+
   /** Applications cannot write any more. */
   synchronized void becameReplica(Collection<Database> databases) {
     if (led) {

@@ -487,7 +487,7 @@ public final class Store implements ChangeSource, Closeable {
     role = Role.REPLICA;
     lease = () -> false;
     if (wasReplica) {
-      agreed.becameReplica(databases.values()); // It may have prepared to lead.
+      agreed.stayedReplica(databases.values()); // It may have prepared to lead.
       return;
     }
     databases.values().forEach(Database::endCommits);

@@ -135,7 +135,8 @@ class LauncherTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"17", "17.0.9", "17.0.8.1", "17.0.11", "20.0.2", "21", "21.0.3", "22.0.2"})
+  @ValueSource(
+      strings = {"17", "17.0.9", "17.0.8.1", "17.0.11", "20.0.2", "21", "21.0.3", "22.0.2"})
   void anOptionThatTheJvmDoesNotKnowIsNotGiven(String version) throws Exception {
     environment.put("JAVA_HOME", jdk(version).toString());
     assertThat(run("version").out())

@@ -403,8 +403,9 @@ public final class Node implements AutoCloseable {
   }
 
   /**
-   * Resident set of the daemon in bytes, after the JVM has given back what it does not use. Garbage and
-   * the compiler's freed memory come and go with tens of megabytes; what is held is to be compared.
+   * Resident set of the daemon in bytes, after the JVM has given back what it does not use. Garbage
+   * and the compiler's freed memory come and go with tens of megabytes; what is held is to be
+   * compared.
    */
   public long heldBytes() {
     String jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd").toString();
