@@ -161,6 +161,7 @@ final class Node implements Closeable {
         new MountOptions(config.fuse().allowOther(), config.data().dir(), new Leftover(store));
     mount = mount(store, kernel, options);
     started.push(new Part("mount", mount::close));
+    started.push(new Part("replica", store::standStill));
     if (!skipUnmount) {
       lockMount.removeLeftover();
     }

@@ -291,6 +291,11 @@ final class Applier {
     }
   }
 
+  /** Nothing changes from now on; the locks stay as long as the mount. */
+  void standStill() {
+    throughWal.standStill();
+  }
+
   /**
    * Drops the locks. What is there is an ordinary database: applications can go on with it if the
    * node becomes primary.

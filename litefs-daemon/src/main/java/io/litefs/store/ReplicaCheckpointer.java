@@ -1,7 +1,6 @@
 package io.litefs.store;
 
 import io.litefs.fuse.LockHolder;
-import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import io.litefs.sqlite.Wal;
@@ -134,8 +133,7 @@ final class ReplicaCheckpointer {
       reportIfTooLong();
       return forward;
     } catch (IOException | RuntimeException e) {
-      boolean mountIsGone = e instanceof ErrnoException errno && errno.errno() == Errno.EBADF;
-      if (!closed && !mountIsGone) {
+      if (!closed) {
         logger.error("{}: cannot checkpoint the WAL: {}", database.name(), e.getMessage());
       }
       return false;

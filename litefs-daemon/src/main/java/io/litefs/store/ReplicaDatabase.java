@@ -716,6 +716,16 @@ final class ReplicaDatabase {
 
   /** Gives the locks back. The stream has ended. */
   void close() {
+    endWith(applier::close);
+    database.waitsFor(null);
+  }
+
+  /** Applies nothing any more, and lets nobody write. The stream has ended. */
+  void standStill() {
+    endWith(applier::standStill);
+  }
+
+  private void endWith(Runnable last) {
     Thread thread;
     synchronized (this) {
       closed = true;
@@ -733,10 +743,9 @@ final class ReplicaDatabase {
     use.lock();
     try {
       sealed = true;
-      applier.close();
+      last.run();
     } finally {
       use.unlock();
     }
-    database.waitsFor(null);
   }
 }

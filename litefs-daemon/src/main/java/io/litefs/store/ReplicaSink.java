@@ -281,6 +281,12 @@ final class ReplicaSink implements ChangeSink, Closeable {
     }
   }
 
+  /** See {@link Store#standStill}. */
+  synchronized void standStill() {
+    over = true;
+    replicas.values().forEach(ReplicaDatabase::standStill);
+  }
+
   @Override
   public synchronized void close() {
     store.forwardedWrites().endAll("this node follows no primary any more");

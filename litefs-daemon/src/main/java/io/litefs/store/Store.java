@@ -938,6 +938,17 @@ public final class Store implements ChangeSource, Closeable {
     }
   }
 
+  /**
+   * On a replica that stops: what was received is not applied any more, and the locks that keep
+   * writers out stay. To be called before the mount goes, through which both is done.
+   */
+  public void standStill() {
+    ReplicaSink present = sink;
+    if (present != null) {
+      present.standStill();
+    }
+  }
+
   /** Syncs and closes everything. The mount must be gone by now. */
   @Override
   public void close() throws IOException {

@@ -204,6 +204,13 @@ final class WalApplier implements TransactionApplier {
     locks.closeWal();
   }
 
+  /** Ends what goes on in the background; the locks stay. */
+  void standStill() {
+    if (checkpointer != null) {
+      checkpointer.close();
+    }
+  }
+
   /**
    * Hands the WAL over to applications, or to the next who takes it over: what is there is a normal
    * WAL with a normal index, and the capture stands at its end. Drops the locks.
