@@ -34,6 +34,7 @@ import io.litefs.fuse.MountException;
 import io.litefs.fuse.MountOptions;
 import io.litefs.lease.ConsulLeaser;
 import io.litefs.lease.ConsulOptions;
+import io.litefs.lease.Leaser;
 import io.litefs.lease.PrimaryInfo;
 import io.litefs.lease.StaticLeaser;
 import io.litefs.mount.Leftover;
@@ -61,6 +62,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.function.BiFunction;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -75,6 +77,7 @@ final class Node implements Closeable {
   private final LitefsConfig config;
   private final Keepers keepers;
   private final boolean skipUnmount;
+  private final BiFunction<LeaseConfig, PrimaryInfo, Leaser> leasers;
 
   /** What has been started, the last first. */
   private final Deque<Part> started = new ArrayDeque<>();
@@ -99,9 +102,19 @@ final class Node implements Closeable {
    * @param keepers to be closed after this
    */
   Node(LitefsConfig config, Keepers keepers, boolean skipUnmount) {
+    this(config, keepers, skipUnmount, Node::leaser);
+  }
+
+  /** With another way to the lease than the configuration's. */
+  Node(
+      LitefsConfig config,
+      Keepers keepers,
+      boolean skipUnmount,
+      BiFunction<LeaseConfig, PrimaryInfo, Leaser> leasers) {
     this.config = config;
     this.keepers = keepers;
     this.skipUnmount = skipUnmount;
+    this.leasers = leasers;
   }
 
   /**
@@ -220,10 +233,9 @@ final class Node implements Closeable {
 
   private Cluster cluster(Store store, StreamHandler streams, KernelCacheNotifier kernel) {
     LeaseConfig lease = config.lease();
-    boolean elected = lease.type() == LeaseConfig.Type.CONSUL;
     PrimaryInfo named = new PrimaryInfo(lease.hostname(), lease.advertiseUrl());
     return new Cluster(
-        elected ? consul(lease, named) : new StaticLeaser(lease.candidate(), named),
+        leasers.apply(lease, named),
         new StoreRole(store),
         streamStarter(store),
         new StreamHandover(streams, store, this::settleWrites),
@@ -231,7 +243,7 @@ final class Node implements Closeable {
         kernel,
         new ClusterOptions(
             named,
-            elected,
+            lease.type() == LeaseConfig.Type.CONSUL,
             lease.candidate(),
             lease.promote(),
             lease.reconnectDelay(),
@@ -244,6 +256,12 @@ final class Node implements Closeable {
     if (settling != null) {
       settling.settleWrites();
     }
+  }
+
+  private static Leaser leaser(LeaseConfig lease, PrimaryInfo self) {
+    return lease.type() == LeaseConfig.Type.CONSUL
+        ? consul(lease, self)
+        : new StaticLeaser(lease.candidate(), self);
   }
 
   private static ConsulLeaser consul(LeaseConfig lease, PrimaryInfo self) {

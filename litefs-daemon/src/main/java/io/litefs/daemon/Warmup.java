@@ -2,11 +2,14 @@ package io.litefs.daemon;
 
 import io.litefs.config.ConfigException;
 import io.litefs.config.ConfigLoader;
+import io.litefs.config.LeaseConfig;
 import io.litefs.config.LitefsConfig;
 import io.litefs.daemon.client.ApiClient;
 import io.litefs.daemon.client.CommandException;
 import io.litefs.daemon.demo.EventReader;
 import io.litefs.fuse.Keepers;
+import io.litefs.lease.PrimaryInfo;
+import io.litefs.lease.StaticLeaser;
 import io.litefs.ltx.Txid;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -66,7 +69,7 @@ final class Warmup {
 
   /** Ends at once, but leaves no dead mount behind. */
   private static void giveUp(Path dir) throws InterruptedException {
-    for (String node : List.of("primary", "replica")) {
+    for (String node : List.of("first", "second")) {
       String mount = dir.resolve(node).resolve("mount").toString();
       for (String[] command :
           new String[][] {{"umount", "-l", mount}, {"fusermount", "-u", "-z", mount}}) {
@@ -93,43 +96,56 @@ final class Warmup {
   }
 
   /**
-   * A primary and its replica, and a transaction in each journal mode that goes from one to the
-   * other.
+   * Two nodes, a transaction in each journal mode that goes from one to the other, and the lease
+   * there and back: writers wait for the classes of that way.
    */
   private static void nodes(Path dir)
       throws IOException, CommandException, ConfigException, InterruptedException {
     int[] ports = freePorts();
-    String primaryUrl = "http://127.0.0.1:" + ports[0];
-    LitefsConfig primaryConfig = config(dir.resolve("primary"), ports[0], "candidate: true");
-    LitefsConfig replicaConfig =
-        config(
-            dir.resolve("replica"), ports[1], "candidate: false\n  advertise-url: " + primaryUrl);
-    Logs.configure(primaryConfig.log());
+    ApiClient first = new ApiClient(url(ports[0]));
+    ApiClient second = new ApiClient(url(ports[1]));
+    LitefsConfig firstConfig = config(dir.resolve("first"), ports[0]);
+    LitefsConfig secondConfig = config(dir.resolve("second"), ports[1]);
+    WarmupLease lease = new WarmupLease();
+    Logs.configure(firstConfig.log());
     try (Keepers keepers = Keepers.start();
-        Node primary = new Node(primaryConfig, keepers, false);
-        Node replica = new Node(replicaConfig, keepers, false)) {
-      primary.start();
-      primary.ready().join();
-      replica.start();
-      replica.ready().join();
-      EventReader events = new EventReader(URI.create("http://127.0.0.1:" + ports[1]));
-      ApiClient api = new ApiClient(URI.create(primaryUrl));
+        Node one = new Node(firstConfig, keepers, false, (config, self) -> lease.of(self));
+        Node two = new Node(secondConfig, keepers, false, (config, self) -> lease.of(self))) {
+      one.start();
+      one.ready().join();
+      two.start();
+      two.ready().join();
+      EventReader events = new EventReader(url(ports[1]));
       for (byte fileFormat : new byte[] {1, 2}) {
         String name = "warmup" + fileFormat;
         byte[] database = emptyDatabase(fileFormat);
         for (long txid = 1; txid <= 2; txid++) {
-          api.importDatabase(name, database.length, () -> new ByteArrayInputStream(database));
+          first.importDatabase(name, database.length, () -> new ByteArrayInputStream(database));
           database[27]++;
           events.await(name, new Txid(txid), Duration.ofSeconds(5));
         }
-        api.export(name, (in, pos, size) -> in.readAllBytes());
+        first.export(name, (in, pos, size) -> in.readAllBytes());
       }
       for (String path : List.of("/metrics", "/litefs/status", "/litefs/status.json")) {
-        try (InputStream answer = URI.create(primaryUrl + path).toURL().openStream()) {
+        try (InputStream answer = url(ports[0]).resolve(path).toURL().openStream()) {
           answer.readAllBytes();
         }
       }
+      second.promote();
+      first.promote();
     }
+    staticLease(firstConfig.lease());
+  }
+
+  private static void staticLease(LeaseConfig config) throws IOException {
+    PrimaryInfo self = new PrimaryInfo(config.hostname(), config.advertiseUrl());
+    try (StaticLeaser leaser = new StaticLeaser(true, self)) {
+      leaser.acquire().orElseThrow().close();
+    }
+  }
+
+  private static URI url(int port) {
+    return URI.create("http://127.0.0.1:" + port);
   }
 
   private static int[] freePorts() throws IOException {
@@ -139,8 +155,7 @@ final class Warmup {
     }
   }
 
-  private static LitefsConfig config(Path home, int port, String lease)
-      throws IOException, ConfigException {
+  private static LitefsConfig config(Path home, int port) throws IOException, ConfigException {
     Files.createDirectories(home.resolve("mount"));
     Path file = home.resolve("litefs.yml");
     Files.writeString(
@@ -153,11 +168,16 @@ final class Warmup {
         http:
           addr: 127.0.0.1:%d
         lease:
-          type: static
+          type: consul
           hostname: warmup
-          %s
+          advertise-url: %s
+          candidate: true
+          demote-delay: 1ms
+          consul:
+            url: http://127.0.0.1:8500
+            key: warmup
         """
-            .formatted(home.resolve("mount"), home.resolve("data"), port, lease));
+            .formatted(home.resolve("mount"), home.resolve("data"), port, url(port)));
     return ConfigLoader.load(file, true, Map.of());
   }
 
