@@ -35,6 +35,9 @@ public final class ConsulLeaser implements Leaser {
 
   private static final long UNKNOWN_INDEX = -1;
 
+  /** Takeovers in a rehearsal, so that the JVM has compiled some of what is run. */
+  private static final int REHEARSALS = 10;
+
   private final ConsulOptions options;
   private final ConsulApi api;
   private final String key;
@@ -142,10 +145,14 @@ public final class ConsulLeaser implements Leaser {
     String session = api.createSession();
     try {
       String rehearsal = key + "/rehearsals/" + nodeName();
-      Future<Boolean> renewed = begin(() -> api.renewSession(session));
-      Future<Boolean> acquired = begin(() -> api.acquire(rehearsal, value(0).toJson(), session));
-      answer(renewed);
-      answer(acquired);
+      for (int i = 0; i < REHEARSALS; i++) {
+        long value = i;
+        Future<Boolean> renewed = begin(() -> api.renewSession(session));
+        Future<Boolean> acquired =
+            begin(() -> api.acquire(rehearsal, value(value).toJson(), session));
+        answer(renewed);
+        answer(acquired);
+      }
       api.deleteLocked(rehearsal, session);
     } finally {
       destroy(session);
