@@ -606,10 +606,8 @@ final class ReplicaDatabase {
 
   /** A full disk, too many open files: it is not the transaction's fault. */
   private void wentWrong(IOException e) {
-    synchronized (this) {
-      if (closed) {
-        return; // and interrupted, which is all that went wrong
-      }
+    if (isInterrupted()) {
+      return;
     }
     if (e instanceof ErrnoException errno
         && (errno.errno() == Errno.ENOSPC || errno.errno() == Errno.EDQUOT)) {
@@ -622,6 +620,11 @@ final class ReplicaDatabase {
     fault = reason;
   }
 
+  /** Whether this is closed, and the thread interrupted by that: nothing else went wrong. */
+  private synchronized boolean isInterrupted() {
+    return closed;
+  }
+
   private void wentWell() {
     if (fault != null) {
       logger.info("{}: the log is being applied again, at {}", database.name(), database.pos());
@@ -630,6 +633,9 @@ final class ReplicaDatabase {
   }
 
   private Attempt giveUp(Exception e) {
+    if (isInterrupted()) {
+      return Attempt.GIVEN_UP;
+    }
     logger.error(
         "{}: cannot apply the log: {}; it asks for a snapshot", database.name(), e.getMessage());
     needSnapshot();

@@ -140,6 +140,27 @@ class RestartTest {
     }
   }
 
+  /** It waits through the mount, which goes first. */
+  @Test
+  void aReplicaThatWaitsForAReaderStopsWithoutAComplaint() {
+    try (Cluster cluster = Cluster.start(2)) {
+      Node replica = cluster.replica();
+      each(cluster.primary(), Sql.CREATE, Sql.insert(10, 100));
+      DATABASES.forEach(cluster::assertIdentical);
+      try (Session reader = Driver.JDBC.open(replica.db("DELETE"))) {
+        reader.runAll("BEGIN", "SELECT count(*) FROM t");
+        each(cluster.primary(), "INSERT INTO t(a) VALUES (1)");
+        Await.until(
+            "the replica has the transaction in its log",
+            () -> replica.ltxFiles("DELETE").equals(cluster.primary().ltxFiles("DELETE")));
+        assertThat(replica.stop()).isZero();
+        assertThat(replica.log()).doesNotContain("ERROR").doesNotContain("cannot");
+      }
+      replica.start();
+      DATABASES.forEach(cluster::assertIdentical);
+    }
+  }
+
   @Test
   void anApplicationThatKeepsItsDatabaseOpenSeesTheReplicaGoOnAfterThePrimarysRestart() {
     try (Cluster cluster = Cluster.start(2)) {
