@@ -221,7 +221,7 @@ final class Applier {
       if (way == way()) {
         // The WAL's index too: without one, a reader that comes now could not begin.
         return rollBackHotJournal(left(deadline))
-            && (way == throughFile || throughWal.takeOver(left(deadline)));
+            && (way == throughFile || throughWal.takeOverAfterWriters(left(deadline)));
       }
       locks.close(); // The mode has changed while this waited for the writer that changed it.
     }

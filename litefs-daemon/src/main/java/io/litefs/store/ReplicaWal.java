@@ -78,6 +78,7 @@ final class ReplicaWal {
   /** Frames that are in the database file, synced. Changed by the checkpointer, and by restart. */
   private volatile long backfilled;
 
+  private final ByteBuffer frameHead = ByteBuffer.allocateDirect(Wal.FRAME_HEADER_SIZE);
   private ByteBuffer batch = ByteBuffer.allocateDirect(0);
   private ByteBuffer held = ByteBuffer.allocateDirect(0);
 
@@ -197,15 +198,21 @@ final class ReplicaWal {
     int pageSize = log.pageSize();
     long frames = Wal.framesBefore(end.offset(), pageSize);
     FramePages found = new FramePages();
-    ByteBuffer head = ByteBuffer.allocateDirect(Wal.FRAME_HEADER_SIZE);
+    long unchained = 0;
     for (long frame = 1; frame <= frames; frame++) {
-      wal.file().preadFully(head.clear(), Wal.frameOffset(frame, pageSize));
-      found.put(frame, WalFrameHeader.parse(head.flip()).pgno());
+      WalFrameHeader head = frameHeader(frame, pageSize);
+      found.put(frame, head.pgno());
+      if (unchained == 0 && head.isUnchained()) {
+        unchained = frame;
+      }
     }
     encoder = new WalEncoder(log, end);
+    if (unchained != 0) {
+      chain(unchained, frames);
+    }
     WalIndexHeader complete =
         WalIndexHeader.emptyLog(present, pageSize, 0, 0)
-            .committed(log, frames, database.state().pageCount(), end.checksum());
+            .committed(log, frames, database.state().pageCount(), encoder.position().checksum());
     boolean valid =
         present != null
             && present.salt1() == log.salt1()
@@ -218,8 +225,8 @@ final class ReplicaWal {
       for (long frame = present.maxFrame() + 1; frame <= frames; frame++) {
         pages.put(frame, found.get(frame));
       }
-      if (present.maxFrame() < frames) {
-        // Its writer died before it published them.
+      if (present.maxFrame() < frames || unchained != 0) {
+        // Its writer died before it published them, or the header has not the new checksum.
         index.enter(frames);
         index.publish(complete);
       }
@@ -239,6 +246,35 @@ final class ReplicaWal {
       commit();
     } finally {
       database.lock.unlock();
+    }
+  }
+
+  private WalFrameHeader frameHeader(long frame, int pageSize) throws ErrnoException {
+    frameHead.clear();
+    wal.file().preadFully(frameHead, Wal.frameOffset(frame, pageSize));
+    return WalFrameHeader.parse(frameHead.flip());
+  }
+
+  /**
+   * Gives frames the checksums that their writer has forgotten ({@link WalFrameHeader}), and the
+   * encoder the chain's end. Readers do not look at them, but a recovery by SQLite, as by the first
+   * connection after this node has become primary, would end before them and lose what follows.
+   */
+  private void chain(long first, long last) throws IOException {
+    WalHeader log = encoder.header();
+    int pageSize = log.pageSize();
+    encoder.reset(
+        first == 1
+            ? log.start()
+            : new WalPosition(
+                Wal.frameOffset(first, pageSize), frameHeader(first - 1, pageSize).checksum()));
+    ByteBuffer page = ByteBuffer.allocateDirect(pageSize);
+    ByteBuffer chained = ByteBuffer.allocateDirect(Wal.frameSize(pageSize));
+    for (long frame = first; frame <= last; frame++) {
+      WalFrameHeader head = frameHeader(frame, pageSize);
+      readFrame(frame, page.clear());
+      encoder.frame(head.pgno(), head.commit(), page.flip(), chained.clear());
+      putWal(chained.flip().limit(Wal.FRAME_HEADER_SIZE), Wal.frameOffset(frame, pageSize));
     }
   }
 

@@ -60,7 +60,9 @@ final class UnchainedTransaction {
     }
     try (KeeperFile shm = open()) {
       if (shm.lock(LockType.WRITE, LockBytes.WAL_WRITE, 1, PATIENCE)) {
-        capture(shm);
+        if (isToBeSought()) { // Somebody else may have captured it, or taken the WAL.
+          capture(shm);
+        }
       } else {
         captureSoon(); // its writer, or the next one, which has it captured before it writes
       }

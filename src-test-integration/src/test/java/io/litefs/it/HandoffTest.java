@@ -6,12 +6,14 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.litefs.it.sqlite.Driver;
 import io.litefs.it.sqlite.Session;
 import io.litefs.it.sqlite.SqliteError;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The lease changes hands while applications have databases open. */
 @Tag("alone")
@@ -134,6 +136,53 @@ class HandoffTest {
     }
     cluster.promote(second);
     cluster.assertIdentical(db);
+  }
+
+  /** Only the index says that it is committed; see {@link UnchainedTransactionTest}. */
+  @ParameterizedTest
+  @ValueSource(strings = {"FULL", "NORMAL"})
+  void aTransactionWithoutChecksumsThatIsWaitedForIsHandedOverToo(String synchronous) {
+    String db = "unchained-" + synchronous + ".db";
+    String[] begun = {
+      "BEGIN IMMEDIATE",
+      "SAVEPOINT s",
+      UnchainedTransactionTest.insert(100, 131),
+      "ROLLBACK TO s",
+      "RELEASE s",
+      UnchainedTransactionTest.insert(1, 20)
+    };
+    for (int round = 1; round <= 3; round++) {
+      Node first = cluster.awaitPrimary();
+      Node second = cluster.others(first).get(0);
+      try (Session writer = Driver.SHELL.open(first.db(db))) {
+        writer.runAll(
+            "PRAGMA page_size = " + UnchainedTransactionTest.PAGE_SIZE,
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA cache_size = 10",
+            "PRAGMA synchronous = " + synchronous,
+            "CREATE TABLE IF NOT EXISTS t(a INTEGER PRIMARY KEY, n, b)",
+            "CREATE INDEX IF NOT EXISTS tn ON t(n, b)",
+            UnchainedTransactionTest.insert(10, 130),
+            "PRAGMA wal_checkpoint(TRUNCATE)");
+        writer.runAll(begun);
+        writer.run("COMMIT");
+        if (writer.value("SELECT sqlite_version()").equals("3.40.1")) {
+          assertThat(UnchainedTransactionTest.hasFramesWithoutChecksum(first, db)).isTrue();
+        }
+        writer.run("PRAGMA wal_checkpoint(TRUNCATE)");
+        writer.runAll(begun);
+        var promoted = CompletableFuture.runAsync(() -> cluster.promote(second));
+        Await.until(
+            "the handoff waits",
+            () -> first.http().get("/litefs/status.json").body().contains("\"handing over\""));
+        writer.run("COMMIT");
+        promoted.join();
+      }
+      try (Session there = Driver.SHELL.open(second.db(db))) {
+        assertThat(there.value("SELECT count(*) FROM t")).isEqualTo(Integer.toString(12 * round));
+      }
+      cluster.assertIdentical(db);
+    }
   }
 
   @Test

@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.CsvSource;
  */
 class UnchainedTransactionTest {
 
-  private static final int PAGE_SIZE = 1024;
+  static final int PAGE_SIZE = 1024;
 
   @RegisterExtension static final Nodes NODES = Nodes.of(2);
 
@@ -58,7 +58,7 @@ class UnchainedTransactionTest {
               "RELEASE s",
               insert(1, 20),
               "COMMIT");
-          left |= hasFramesWithoutChecksum(db);
+          left |= hasFramesWithoutChecksum(NODES.primary(), db);
           settle(session, db, locking);
           assertThat(replica.value(read)).isEqualTo(session.value(read));
         }
@@ -120,7 +120,7 @@ class UnchainedTransactionTest {
     }
   }
 
-  private static String insert(int rows, int bytes) {
+  static String insert(int rows, int bytes) {
     return "INSERT INTO t(n, b) WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < "
         + rows
         + ") SELECT i, randomblob("
@@ -129,9 +129,9 @@ class UnchainedTransactionTest {
   }
 
   /** After a checkpoint that cut the WAL, the first frame is the transaction's. */
-  private static boolean hasFramesWithoutChecksum(String db) {
+  static boolean hasFramesWithoutChecksum(Node node, String db) {
     try {
-      ByteBuffer wal = ByteBuffer.wrap(Files.readAllBytes(NODES.primary().backing(db, "wal")));
+      ByteBuffer wal = ByteBuffer.wrap(Files.readAllBytes(node.backing(db, "wal")));
       return wal.getLong(32 + 8) == 0;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
