@@ -220,8 +220,12 @@ final class Applier {
       }
       if (way == way()) {
         // The WAL's index too: without one, a reader that comes now could not begin.
-        return rollBackHotJournal(left(deadline))
-            && (way == throughFile || throughWal.takeOverAfterWriters(left(deadline)));
+        if (!rollBackHotJournal(left(deadline))
+            || (way == throughWal && !locks.guardWal(left(deadline)))) {
+          return false;
+        }
+        database.settledPos(); // The writer that was waited for may just have committed.
+        return way == throughFile || throughWal.takeOver(left(deadline));
       }
       locks.close(); // The mode has changed while this waited for the writer that changed it.
     }

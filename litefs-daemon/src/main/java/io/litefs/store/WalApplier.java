@@ -69,18 +69,6 @@ final class WalApplier implements TransactionApplier {
   }
 
   /**
-   * As {@link #takeOver}, on a primary, after its writers: what the last of them has committed is
-   * in the log first, also if only the index says so.
-   */
-  boolean takeOverAfterWriters(Duration patience) throws IOException {
-    if (!locks.guardWal(patience)) {
-      return false;
-    }
-    database.settledPos();
-    return takeOver(patience);
-  }
-
-  /**
    * Recovery must never take our frames for an application's, and they come with the next
    * transaction.
    */

@@ -138,6 +138,30 @@ class HandoffTest {
     cluster.assertIdentical(db);
   }
 
+  @ParameterizedTest
+  @EnumSource(JournalMode.class)
+  void whatTheWriterCommitsThatIsWaitedForIsHandedOverToo(JournalMode mode) {
+    String db = "waited-" + mode + ".db";
+    for (int round = 1; round <= 2; round++) {
+      Node first = cluster.awaitPrimary();
+      Node second = cluster.others(first).get(0);
+      try (Session writer = Driver.PYTHON.open(first.db(db))) {
+        writer.runAll("PRAGMA journal_mode=" + mode, "CREATE TABLE IF NOT EXISTS t (x)");
+        writer.runAll("BEGIN IMMEDIATE", "INSERT INTO t VALUES (1)");
+        var promoted = CompletableFuture.runAsync(() -> cluster.promote(second));
+        Await.until(
+            "the handoff waits",
+            () -> first.http().get("/litefs/status.json").body().contains("\"handing over\""));
+        writer.run("COMMIT");
+        promoted.join();
+      }
+      try (Session there = Driver.PYTHON.open(second.db(db))) {
+        assertThat(there.value("SELECT count(*) FROM t")).isEqualTo(Integer.toString(round));
+      }
+      cluster.assertIdentical(db);
+    }
+  }
+
   /** Only the index says that it is committed; see {@link UnchainedTransactionTest}. */
   @ParameterizedTest
   @ValueSource(strings = {"FULL", "NORMAL"})
