@@ -139,8 +139,8 @@ class HandoffTest {
   }
 
   @ParameterizedTest
-  @EnumSource(JournalMode.class)
-  void whatTheWriterCommitsThatIsWaitedForIsHandedOverToo(JournalMode mode) {
+  @ValueSource(strings = {"DELETE", "TRUNCATE", "PERSIST", "WAL", "MEMORY", "OFF"})
+  void whatTheWriterCommitsThatIsWaitedForIsHandedOverToo(String mode) {
     String db = "waited-" + mode + ".db";
     for (int round = 1; round <= 2; round++) {
       Node first = cluster.awaitPrimary();
