@@ -1,5 +1,6 @@
 package io.litefs.store;
 
+import io.litefs.ltx.LtxException;
 import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.Pos;
 import java.io.IOException;
@@ -85,8 +86,9 @@ final class RecoveryByReading {
     if (wal != null && wal.header().pageSize() != last.header().pageSize()) {
       wal = null;
     }
+    boolean known = wal != null && (applied || isInLog(wal, base));
     LogTail tail = LogTail.after(null, log);
-    if (isAt(last, wal, applied)) {
+    if (isAt(last, wal, applied, known)) {
       if (tail.gap() != null) {
         setLogAside(0, log.gapEnd(tail), tail.gap());
       }
@@ -104,7 +106,7 @@ final class RecoveryByReading {
       playAll(tail);
       // The file alone decides now. A power cut may have left only the beginning of the WAL, with
       // older versions of pages that the log has just written.
-      replay.beginInWal(applied ? Base.WalEnd.NONE : end, wal != null && (applied || wal.is(end)));
+      replay.beginInWal(applied ? Base.WalEnd.NONE : end, known);
       if (isAt(last, wal, 0)) {
         return;
       }
@@ -119,10 +121,34 @@ final class RecoveryByReading {
   }
 
   /**
+   * Whether the log, or the base, was captured from this WAL. If the log's end was not, it is an
+   * older one: commits do not sync it, so after a power cut the file may be as it was before it was
+   * begun anew, any number of times. All of it is in the log then, and none of it comes after.
+   */
+  private boolean isInLog(WalRemains wal, Base base) throws IOException {
+    if (base != null && wal.is(base.wal())) {
+      return true; // The base is synced with the WAL: no older one is on disk.
+    }
+    for (Path file : log.files()) {
+      try {
+        if (wal.is(LogTail.entry(file).walEnd())) {
+          return true;
+        }
+      } catch (LtxException e) {
+        logger.debug("{}: {}", file, e.getMessage()); // LogTail tells of it.
+      }
+    }
+    return false;
+  }
+
+  /**
    * Whether the database, with or without what a WAL has that the log does not tell of, is at the
    * position after {@code last}; then that is its state, and what the WAL has beyond is captured.
+   *
+   * @param known whether the log was captured from this WAL
    */
-  private boolean isAt(LogTail.Entry last, WalRemains wal, boolean applied) throws IOException {
+  private boolean isAt(LogTail.Entry last, WalRemains wal, boolean applied, boolean known)
+      throws IOException {
     if (wal == null) {
       return isAt(last, null, 0);
     }
@@ -131,7 +157,7 @@ final class RecoveryByReading {
       replay.beginInWal(end, true);
       return isAt(last, wal, applied ? Long.MAX_VALUE : end.offset());
     }
-    replay.beginInWal(Base.WalEnd.NONE, false); // all of it came after the log's end
+    replay.beginInWal(Base.WalEnd.NONE, known); // if not known, all of it came after the log's end
     if (isAt(last, wal, 0)) {
       return true;
     }
