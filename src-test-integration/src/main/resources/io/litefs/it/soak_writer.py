@@ -1,17 +1,19 @@
-"""The program of a Python writer of the soak harness: database, script, notes, stop file, busy timeout. See Workload.java."""
+"""The program of a Python writer of the soak harness: database, script, notes, stop file,
+busy timeout, and after how many errors in a row it gives up. See Workload.java."""
 import os
 import sqlite3
 import sys
 import time
 
-GIVE_UP_AFTER_ERRORS = 4
+SECONDS_AFTER_ERROR = 0.01
 
 
 class Writer:
-    def __init__(self, database, notes, busy_millis):
+    def __init__(self, database, notes, busy_millis, give_up_after_errors):
         self.database = database
         self.notes = os.open(notes, os.O_WRONLY | os.O_APPEND)
         self.busy_seconds = busy_millis / 1000
+        self.give_up_after_errors = give_up_after_errors
         self.connection = None
         self.errors_in_a_row = 0
 
@@ -42,7 +44,7 @@ class Writer:
         for step in script:
             kind, rest = step[0], step[2:]
             if kind == "B":
-                if os.path.exists(stop) or self.errors_in_a_row >= GIVE_UP_AFTER_ERRORS:
+                if os.path.exists(stop) or self.errors_in_a_row >= self.give_up_after_errors:
                     break
                 transaction, failed = rest, False
                 self.note("B " + transaction)
@@ -72,6 +74,7 @@ class Writer:
                 failed = in_transaction
                 if in_transaction:
                     self.roll_back()
+                time.sleep(SECONDS_AFTER_ERROR)
         try:
             if self.connection is not None:
                 self.connection.close()
@@ -80,10 +83,10 @@ class Writer:
 
 
 def main():
-    database, script, notes, stop, busy_millis = sys.argv[1:6]
+    database, script, notes, stop, busy_millis, give_up_after_errors = sys.argv[1:7]
     with open(script) as lines:
         steps = lines.read().splitlines()
-    Writer(database, notes, int(busy_millis)).run(steps, stop)
+    Writer(database, notes, int(busy_millis), int(give_up_after_errors)).run(steps, stop)
 
 
 main()

@@ -9,7 +9,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** Nodes that elect their primary with a lock in a real Consul. */
-final class ElectedCluster implements AutoCloseable {
+public final class ElectedCluster implements AutoCloseable {
 
   /** Long enough for a few calls of Consul on a busy machine. */
   static final Duration TTL = Duration.ofSeconds(5);
@@ -48,7 +48,7 @@ final class ElectedCluster implements AutoCloseable {
     return started(size, config -> config);
   }
 
-  static ElectedCluster started(int size, UnaryOperator<NodeConfig> more) {
+  public static ElectedCluster started(int size, UnaryOperator<NodeConfig> more) {
     ElectedCluster cluster = new ElectedCluster(ConsulAgent.started());
     try {
       for (int i = 0; i < size; i++) {
@@ -73,16 +73,16 @@ final class ElectedCluster implements AutoCloseable {
     return consul;
   }
 
-  Node node(int i) {
+  public Node node(int i) {
     return nodes.get(i);
   }
 
-  static boolean isPrimary(Node node) {
+  public static boolean isPrimary(Node node) {
     return node.isRunning() && node.info().path("isPrimary").asBoolean();
   }
 
   /** Waits until one of the nodes that run is primary. */
-  Node awaitPrimary() {
+  public Node awaitPrimary() {
     Node[] found = new Node[1];
     Await.until(
         Await.LONG,
@@ -103,12 +103,12 @@ final class ElectedCluster implements AutoCloseable {
     return found[0];
   }
 
-  List<Node> others(Node node) {
+  public List<Node> others(Node node) {
     return nodes.stream().filter(n -> n != node && n.isRunning()).toList();
   }
 
   /** Waits until every node that runs is connected to the primary. */
-  void awaitFollowers() {
+  public void awaitFollowers() {
     Await.until(
         Await.LONG,
         () -> "all follow one; logs:\n" + logs(),
@@ -198,7 +198,7 @@ final class ElectedCluster implements AutoCloseable {
         });
   }
 
-  String logs() {
+  public String logs() {
     StringBuilder all = new StringBuilder();
     for (int i = 0; i < nodes.size(); i++) {
       all.append("---- n").append(i).append('\n').append(nodes.get(i).log()).append('\n');

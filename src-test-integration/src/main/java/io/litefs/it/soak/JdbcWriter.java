@@ -17,41 +17,48 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
-/** The program of a JDBC {@link Writer}: database, script, notes, stop file, busy timeout. */
+/**
+ * The program of a JDBC {@link Writer}: database, script, notes, stop file, busy timeout, and after
+ * how many errors in a row it gives up.
+ */
 public final class JdbcWriter {
 
-  private static final int GIVE_UP_AFTER_ERRORS = 4;
+  private static final int MILLIS_AFTER_ERROR = 10;
 
   private final String url;
   private final int busyMillis;
+  private final int giveUpAfterErrors;
   private final FileChannel notes;
   private Connection connection;
   private int errorsInARow;
 
-  private JdbcWriter(String database, FileChannel notes, int busyMillis) {
+  private JdbcWriter(String database, FileChannel notes, int busyMillis, int giveUpAfterErrors) {
     this.url = "jdbc:sqlite:" + database;
     this.notes = notes;
     this.busyMillis = busyMillis;
+    this.giveUpAfterErrors = giveUpAfterErrors;
   }
 
-  public static void main(String[] arguments) throws IOException {
+  public static void main(String[] arguments) throws IOException, InterruptedException {
     List<String> script = Files.readAllLines(Path.of(arguments[1]));
     Path stop = Path.of(arguments[3]);
     try (FileChannel notes =
         FileChannel.open(
             Path.of(arguments[2]), StandardOpenOption.WRITE, StandardOpenOption.APPEND)) {
-      new JdbcWriter(arguments[0], notes, Integer.parseInt(arguments[4])).run(script, stop);
+      new JdbcWriter(
+              arguments[0], notes, Integer.parseInt(arguments[4]), Integer.parseInt(arguments[5]))
+          .run(script, stop);
     }
   }
 
-  private void run(List<String> script, Path stop) {
+  private void run(List<String> script, Path stop) throws InterruptedException {
     String transaction = null;
     boolean failed = false;
     for (String step : script) {
       String rest = step.substring(Math.min(2, step.length()));
       char kind = step.charAt(0);
       if (kind == 'B') {
-        if (Files.exists(stop) || errorsInARow >= GIVE_UP_AFTER_ERRORS) {
+        if (Files.exists(stop) || errorsInARow >= giveUpAfterErrors) {
           break;
         }
         transaction = rest;
@@ -96,6 +103,7 @@ public final class JdbcWriter {
         if (inTransaction) {
           rollBack();
         }
+        Thread.sleep(MILLIS_AFTER_ERROR);
       }
     }
     try {

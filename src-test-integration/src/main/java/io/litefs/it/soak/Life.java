@@ -229,36 +229,7 @@ final class Life implements AutoCloseable {
 
   /** Copies all that could explain a failure. */
   void keepEvidence(Path to) {
-    try {
-      Files.createDirectories(to);
-      Files.writeString(to.resolve("history.txt"), history());
-      Commands.run("cp", "-a", dir.toString(), to.resolve("writers").toString());
-      for (Node node : List.of(primary, replica)) {
-        Path target = Files.createDirectories(to.resolve(node == primary ? "primary" : "replica"));
-        for (String part : List.of("data", "node.log", "litefs.yml")) {
-          Commands.run("cp", "-a", node.home().resolve(part).toString(), target.toString());
-        }
-        if (node.isRunning()) {
-          Commands.Result dump =
-              Commands.run(
-                  "timeout", "10", Node.javaHome() + "/bin/jstack", Long.toString(node.pid()));
-          Files.writeString(target.resolve("threads.txt"), dump.output());
-          Commands.Result mounted =
-              Commands.run(
-                  "timeout",
-                  "10",
-                  "sh",
-                  "-c",
-                  "mkdir \"$2\" && cp \"$1\"/* \"$2\" && cat \"$1\"/*.db-pos",
-                  "sh",
-                  node.mount().toString(),
-                  target.resolve("mount").toString());
-          Files.writeString(target.resolve("positions.txt"), mounted.output());
-        }
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
+    Evidence.keep(to, history(), dir, List.of(primary, replica));
   }
 
   @Override

@@ -281,7 +281,7 @@ final class Round {
   }
 
   /** What SQLite may say to an application: that the database is busy; and if files fail, that. */
-  private static boolean allowed(String error, boolean filesFail) {
+  static boolean allowed(String error, boolean filesFail) {
     String lower = error.toLowerCase(Locale.ROOT);
     if (lower.contains("malformed")
         || lower.contains("not a database")

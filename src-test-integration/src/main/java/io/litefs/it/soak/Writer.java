@@ -25,7 +25,15 @@ final class Writer implements AutoCloseable {
     JDBC
   }
 
-  private static final int BUSY_MILLIS = 10_000;
+  /**
+   * What a writer puts up with.
+   *
+   * @param busyMillis how long SQLite waits for a lock
+   * @param errors after so many in a row it ends by itself (not the shell, which ends at the first)
+   */
+  record Patience(int busyMillis, int errors) {
+    static final Patience ORDINARY = new Patience(10_000, 4);
+  }
 
   /** Not what a version manager puts on the path: its wrapper takes ten times as long to start. */
   private static final String PYTHON =
@@ -45,6 +53,19 @@ final class Writer implements AutoCloseable {
     this.process = process;
   }
 
+  /** As below, with ordinary patience. */
+  static Writer start(
+      Kind kind,
+      int number,
+      String db,
+      Path database,
+      boolean readOnly,
+      List<String> script,
+      Path dir,
+      Path stop) {
+    return start(kind, Patience.ORDINARY, number, db, database, readOnly, script, dir, stop);
+  }
+
   /**
    * Starts a writer.
    *
@@ -55,6 +76,7 @@ final class Writer implements AutoCloseable {
    */
   static Writer start(
       Kind kind,
+      Patience patience,
       int number,
       String db,
       Path database,
@@ -66,7 +88,7 @@ final class Writer implements AutoCloseable {
       Path file = dir.resolve("writer-" + number + ".script");
       Path notes = dir.resolve("writer-" + number + ".notes");
       Path errors = dir.resolve("writer-" + number + ".err");
-      Files.write(file, kind == Kind.SHELL ? forShell(script) : script);
+      Files.write(file, kind == Kind.SHELL ? forShell(script, patience) : script);
       Files.createFile(notes);
       String uri = "file:" + database + "?mode=" + (readOnly ? "ro" : "rw");
       List<String> command = new ArrayList<>();
@@ -99,7 +121,8 @@ final class Writer implements AutoCloseable {
                 file.toString(),
                 notes.toString(),
                 stop.toString(),
-                Integer.toString(BUSY_MILLIS)));
+                Integer.toString(patience.busyMillis()),
+                Integer.toString(patience.errors())));
         builder.redirectErrorStream(true);
         builder.redirectOutput(errors.toFile());
       }
@@ -122,8 +145,8 @@ final class Writer implements AutoCloseable {
   }
 
   /** The shell takes no notes, but prints what we ask it to, and ends at the first error. */
-  private static List<String> forShell(List<String> script) {
-    List<String> lines = new ArrayList<>(List.of(".timeout " + BUSY_MILLIS, ".bail on"));
+  private static List<String> forShell(List<String> script, Patience patience) {
+    List<String> lines = new ArrayList<>(List.of(".timeout " + patience.busyMillis(), ".bail on"));
     for (String step : script) {
       String rest = step.substring(Math.min(2, step.length()));
       switch (step.charAt(0)) {
