@@ -16,10 +16,8 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.SecureRandom;
@@ -34,10 +32,6 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
@@ -53,7 +47,6 @@ import org.slf4j.LoggerFactory;
 public final class Store implements ChangeSource, Closeable {
 
   private static final Logger log = LoggerFactory.getLogger(Store.class);
-  private static final Duration BACKGROUND_SYNC = Duration.ofMillis(100);
 
   /** How long applications may hold up what must be applied before this node leads. */
   private static final Duration PROMOTION_PATIENCE = Duration.ofSeconds(5);
@@ -90,22 +83,8 @@ public final class Store implements ChangeSource, Closeable {
   private final CopyOnWriteArrayList<Runnable> changeListeners = new CopyOnWriteArrayList<>();
   private final CopyOnWriteArrayList<Consumer<TransactionEvent>> transactionListeners =
       new CopyOnWriteArrayList<>();
-  private final ScheduledExecutorService maintenance =
-      Executors.newSingleThreadScheduledExecutor(task -> daemonThread(task, "litefs-maintenance"));
-
-  /** For what may take long and must not hold up {@link #maintenance}. */
-  private final ExecutorService background =
-      Executors.newCachedThreadPool(task -> daemonThread(task, "litefs-background"));
-
-  private final ExecutorService verification =
-      Executors.newSingleThreadExecutor(
-          task -> {
-            Thread thread = daemonThread(task, "litefs-verification");
-            thread.setPriority(Thread.MIN_PRIORITY);
-            return thread;
-          });
-
-  private final Soundness soundness = new Soundness(this::isPrimary, verification);
+  private final Maintenance maintenance;
+  private final Soundness soundness;
 
   private volatile StoreObserver observer = StoreObserver.NONE;
   private final HaltLocks haltLocks = new HaltLocks(this);
@@ -125,12 +104,6 @@ public final class Store implements ChangeSource, Closeable {
   private volatile boolean candidate = true;
   private final DiskReserve reserve;
 
-  private static Thread daemonThread(Runnable task, String name) {
-    Thread thread = new Thread(task, name);
-    thread.setDaemon(true);
-    return thread;
-  }
-
   private Store(
       StoreOptions options,
       KernelCache kernelCache,
@@ -148,6 +121,8 @@ public final class Store implements ChangeSource, Closeable {
     this.agreed = new AgreedPositions(options.dir());
     this.divergence = new Divergence(options, agreed);
     this.quarantine = new Quarantine(options.dir());
+    this.maintenance = new Maintenance(options, databases, reserve, agreed);
+    this.soundness = new Soundness(this::isPrimary, maintenance.verification());
   }
 
   /**
@@ -170,7 +145,7 @@ public final class Store implements ChangeSource, Closeable {
       throw e;
     }
     store.reserve.restore();
-    store.startMaintenance();
+    store.maintenance.start(store.soundness, store::openWhatWasLeft);
     return store;
   }
 
@@ -283,48 +258,6 @@ public final class Store implements ChangeSource, Closeable {
     }
   }
 
-  private void startMaintenance() {
-    maintenance.scheduleWithFixedDelay(
-        this::syncLogs,
-        BACKGROUND_SYNC.toMillis(),
-        BACKGROUND_SYNC.toMillis(),
-        TimeUnit.MILLISECONDS);
-    long interval = Math.max(1, options.retentionMonitorInterval().toMillis());
-    inBackgroundEvery(interval, this::enforceRetention);
-    inBackgroundEvery(1000, this::lookAfterDisk);
-    // Twice at once, one run would recover what the other serves already.
-    inBackgroundEvery(2000, this::openWhatWasLeft);
-    verification.execute(this::verifyUnread);
-  }
-
-  private void inBackgroundEvery(long millis, Runnable task) {
-    OneAtATime once = new OneAtATime(task);
-    maintenance.scheduleWithFixedDelay(
-        () -> background.execute(once), millis, millis, TimeUnit.MILLISECONDS);
-  }
-
-  /** One database after the other: what the start did not read. */
-  private void verifyUnread() {
-    try {
-      for (Database database : databases.values()) {
-        if (verification.isShutdown()) {
-          return;
-        }
-        if (database.bases().isUnread()) {
-          soundness.count(database, "after an unclean stop");
-        }
-        database.log().verifyUnread(BackgroundVerification.pace());
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  private void lookAfterDisk() {
-    reserve.restore();
-    advanceBases();
-  }
-
   DiskReserve reserve() {
     return reserve;
   }
@@ -335,78 +268,7 @@ public final class Store implements ChangeSource, Closeable {
   }
 
   void inBackgroundAfter(long delay, TimeUnit unit, Runnable task) {
-    try {
-      maintenance.schedule(() -> background.execute(task), delay, unit);
-    } catch (RejectedExecutionException e) {
-      log.debug("closing: what was to be done is done at the next start");
-    }
-  }
-
-  /** Keeps what recovery would have to do small. */
-  private void advanceBases() {
-    for (Database database : databases.values()) {
-      if (database.bases().isDue()) {
-        advanceBase(database);
-      }
-    }
-  }
-
-  private void advanceBase(Database database) {
-    try {
-      database.bases().advance(false);
-    } catch (IOException | RuntimeException e) {
-      if (databases.get(database.name()) == database) {
-        log.error("{}: cannot write the page checksums: {}", database.name(), e.getMessage());
-      }
-    }
-  }
-
-  private void syncLogs() {
-    for (Database database : databases.values()) {
-      try {
-        if (database.log().hasUnsynced()) {
-          database.log().sync();
-        }
-      } catch (ErrnoException | RuntimeException e) {
-        log.error("cannot sync the log of {}: {}", database.name(), e.getMessage());
-      }
-    }
-  }
-
-  private void enforceRetention() {
-    long cutoff = System.currentTimeMillis() - options.retention().toMillis();
-    for (Database database : databases.values()) {
-      try {
-        BaseKeeper bases = database.bases();
-        int removed = database.log().removeOlderThan(cutoff, bases::txid);
-        if (database.log().holdsOlderThan(cutoff)) {
-          advanceBase(database);
-          removed += database.log().removeOlderThan(cutoff, bases::txid);
-        }
-        if (options.retentionSize() > 0) {
-          if (database.log().byteCount() > options.retentionSize()) {
-            advanceBase(database);
-          }
-          removed += database.log().removeBeyond(options.retentionSize(), bases::txid);
-        }
-        database.metrics().reaps.add(removed);
-      } catch (IOException | RuntimeException e) {
-        log.error("cannot remove old LTX files of {}: {}", database.name(), e.getMessage());
-      }
-    }
-    removeAsideLogs();
-    agreed.write();
-  }
-
-  private void removeAsideLogs() {
-    List<Path> dirs = databases.values().stream().map(each -> each.files().dir()).toList();
-    try {
-      AsideLogs.removeBeyond(options.divergedSize(), dirs);
-    } catch (NoSuchFileException e) {
-      log.debug("a database is gone", e);
-    } catch (IOException | DirectoryIteratorException e) {
-      log.error("cannot remove what was set aside of logs: {}", e.getMessage());
-    }
+    maintenance.inBackgroundAfter(delay, unit, task);
   }
 
   // ------------------------------------------------------------ the node
@@ -724,7 +586,10 @@ public final class Store implements ChangeSource, Closeable {
   private Database newDatabase(String name) throws IOException {
     Path dir = options.dir().resolve("dbs").resolve(name);
     LtxLog ltxLog =
-        LtxLog.open(dir.resolve("ltx"), options.durability() == Durability.ALWAYS, background);
+        LtxLog.open(
+            dir.resolve("ltx"),
+            options.durability() == Durability.ALWAYS,
+            maintenance.background());
     return new Database(this, name, new DatabaseFiles(dir), ltxLog);
   }
 
@@ -929,15 +794,6 @@ public final class Store implements ChangeSource, Closeable {
     return () -> changeListeners.remove(listener);
   }
 
-  private void awaitBackground() {
-    background.shutdown();
-    try {
-      background.awaitTermination(1, TimeUnit.MINUTES);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
   /**
    * On a replica that stops: what was received is not applied any more, and the locks that keep
    * writers out stay. To be called before the mount goes, through which both is done.
@@ -952,12 +808,11 @@ public final class Store implements ChangeSource, Closeable {
   /** Syncs and closes everything. The mount must be gone by now. */
   @Override
   public void close() throws IOException {
-    maintenance.shutdownNow();
-    verification.shutdownNow();
+    maintenance.end();
     agreed.write();
     List<Database> open = new ArrayList<>(databases.values());
     open.forEach(Database::close);
-    awaitBackground();
+    maintenance.awaitBackground();
     lockChannel.close();
   }
 }
