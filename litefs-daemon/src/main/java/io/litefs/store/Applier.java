@@ -219,13 +219,16 @@ final class Applier {
         return false;
       }
       if (way == way()) {
-        // The WAL's index too: without one, a reader that comes now could not begin.
         if (!rollBackHotJournal(left(deadline))
             || (way == throughWal && !locks.guardWal(left(deadline)))) {
           return false;
         }
         database.settledPos(); // The writer that was waited for may just have committed.
-        return way == throughFile || throughWal.takeOver(left(deadline));
+        if (way == throughFile) {
+          return true;
+        }
+        database.wal().restoreUnseen(); // As long as this node may commit.
+        return throughWal.isReadable() || throughWal.takeOver(left(deadline));
       }
       locks.close(); // The mode has changed while this waited for the writer that changed it.
     }

@@ -7,6 +7,7 @@ import io.litefs.fuse.LockType;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import io.litefs.sqlite.LockBytes;
+import io.litefs.sqlite.WalIndex;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -235,6 +236,16 @@ final class DatabaseLocks {
   /** Reads the index as applications see it in their mappings. */
   void readIndex(ByteBuffer into, long offset) throws ErrnoException {
     shm.read(into, offset);
+  }
+
+  /** The index's header and checkpoint information; empty if it has not even these. */
+  Optional<ByteBuffer> readIndexHead() throws ErrnoException {
+    if (indexSize() < WalIndex.HEADER_SIZE) {
+      return Optional.empty();
+    }
+    ByteBuffer head = ByteBuffer.allocateDirect(WalIndex.HEADER_SIZE);
+    readIndex(head, 0);
+    return Optional.of(head.flip());
   }
 
   /** Bytes of the index, as applications see it. */

@@ -137,15 +137,9 @@ final class ReplicaWal {
   }
 
   private boolean begin() throws IOException {
-    Optional<WalIndexHeader> present = Optional.empty();
-    long copied = 0;
-    if (locks.indexSize() >= WalIndex.HEADER_SIZE) {
-      ByteBuffer head = ByteBuffer.allocateDirect(WalIndex.HEADER_SIZE);
-      locks.readIndex(head, 0);
-      head.flip();
-      present = WalIndex.readHeader(head);
-      copied = WalIndex.readCheckpointInfo(head).backfilled();
-    }
+    Optional<ByteBuffer> head = locks.readIndexHead();
+    Optional<WalIndexHeader> present = head.flatMap(WalIndex::readHeader);
+    long copied = head.map(h -> WalIndex.readCheckpointInfo(h).backfilled()).orElse(0L);
     WalHeader log;
     WalPosition end;
     database.lock.lock();

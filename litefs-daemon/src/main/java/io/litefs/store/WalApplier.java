@@ -2,6 +2,8 @@ package io.litefs.store;
 
 import io.litefs.fuse.LockHolder;
 import io.litefs.posix.ErrnoException;
+import io.litefs.sqlite.WalIndex;
+import io.litefs.sqlite.WalIndexHeader;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -66,6 +68,15 @@ final class WalApplier implements TransactionApplier {
       }
     }
     return wal != null;
+  }
+
+  /**
+   * Whether a reader that comes while the WAL's locks are held can begin: without a valid index it
+   * would have to recover that, which needs them. Then the WAL need not be taken over at once.
+   */
+  boolean isReadable() throws ErrnoException {
+    Optional<WalIndexHeader> index = locks.readIndexHead().flatMap(WalIndex::readHeader);
+    return index.isPresent() && database.wal().isOf(index.get());
   }
 
   /**

@@ -2,6 +2,8 @@ package io.litefs.store;
 
 import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
+import io.litefs.sqlite.Wal;
+import io.litefs.sqlite.WalHeader;
 import io.litefs.sqlite.WalIndexHeader;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -42,6 +44,20 @@ public final class WriteAheadLog {
   /** Whether applications' WAL has a valid header. Caller holds the lock. */
   boolean isActive() {
     return capture.isActive();
+  }
+
+  /** Whether an index counts frames of the WAL that has been captured, and none beyond. */
+  boolean isOf(WalIndexHeader index) {
+    database.lock.lock();
+    try {
+      WalHeader log = capture.header();
+      return log != null
+          && index.salt1() == log.salt1()
+          && index.salt2() == log.salt2()
+          && index.maxFrame() <= Wal.framesBefore(capture.end().offset(), log.pageSize());
+    } finally {
+      database.lock.unlock();
+    }
   }
 
   /** It is gone, empty or new. Caller holds the lock. */
