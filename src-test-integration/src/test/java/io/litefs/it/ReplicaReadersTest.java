@@ -170,39 +170,52 @@ class ReplicaReadersTest {
     }
   }
 
-  private static List<Reader> readers(String db, boolean dies) {
-    List<Reader> readers = new ArrayList<>();
-    for (Driver driver : Driver.values()) {
-      readers.add(new Reader(db, driver, false, driver == Driver.JDBC ? 1 << 28 : 0, dies));
-      readers.add(new Reader(db, driver, true, driver == Driver.SHELL ? 1 << 28 : 0, dies));
+  /** One of each kind; they end with {@link #close} whatever becomes of the test. */
+  private record Readers(List<Reader> all) implements AutoCloseable {
+
+    static Readers of(String db, boolean dies) {
+      List<Reader> readers = new ArrayList<>();
+      for (Driver driver : Driver.values()) {
+        readers.add(new Reader(db, driver, false, driver == Driver.JDBC ? 1 << 28 : 0, dies));
+        readers.add(new Reader(db, driver, true, driver == Driver.SHELL ? 1 << 28 : 0, dies));
+      }
+      return new Readers(readers);
     }
-    return readers;
+
+    void stop() throws InterruptedException {
+      close();
+      for (Reader reader : all) {
+        reader.stop();
+      }
+    }
+
+    @Override
+    public void close() {
+      for (Reader reader : all) {
+        reader.stopped = true;
+      }
+    }
   }
 
-  private static void stop(List<Reader> readers) throws InterruptedException {
-    for (Reader reader : readers) {
-      reader.stopped = true;
-    }
-    for (Reader reader : readers) {
-      reader.stop();
-    }
+  private static Readers readersInSync(String db, boolean dies) {
+    NODES.cluster().sync(db);
+    return Readers.of(db, dies);
   }
 
   @Test
   void readersNeverFailNorWaitWhileThePrimaryWritesAtFullSpeed() throws InterruptedException {
     String db = "stress";
     Writer writer = new Writer(db);
-    try (Session session = writer.session) {
-      NODES.cluster().sync(db);
-      List<Reader> readers = readers(db, false);
+    try (Session session = writer.session;
+        Readers readers = readersInSync(db, false)) {
       long end = System.nanoTime() + STRESS.toNanos();
       while (System.nanoTime() < end) {
         writer.write();
       }
       Position pos = NODES.primary().pos(db);
       NODES.replica().awaitPos(db, pos);
-      stop(readers);
-      for (Reader reader : readers) {
+      readers.stop();
+      for (Reader reader : readers.all()) {
         assertThat(reader.transactions.get()).as(reader.name).isPositive();
       }
       assertThat(writer.transactions).isGreaterThan(100);
@@ -215,9 +228,8 @@ class ReplicaReadersTest {
   void aKilledReplicaComesBackConsistentWhateverItWasDoing() throws InterruptedException {
     String db = "killed";
     Writer writer = new Writer(db);
-    try (Session session = writer.session) {
-      NODES.cluster().sync(db);
-      List<Reader> readers = readers(db, true);
+    try (Session session = writer.session;
+        Readers readers = readersInSync(db, true)) {
       long end = System.nanoTime() + STRESS.toNanos();
       int kills = 0;
       while (System.nanoTime() < end || kills < 2) {
@@ -240,7 +252,7 @@ class ReplicaReadersTest {
           assertThat(check.value("PRAGMA integrity_check")).isEqualTo("ok");
         }
       }
-      stop(readers);
+      readers.stop();
       assertThat(session.value(INVARIANTS)).isEqualTo(HOLD);
     }
     NODES.cluster().assertIdentical(db);
