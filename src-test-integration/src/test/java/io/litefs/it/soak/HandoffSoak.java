@@ -116,7 +116,7 @@ final class HandoffSoak {
         config -> {
           if (synchronous) {
             config.set("lease", "sync-replicas", "1");
-            config.set("lease", "sync-timeout", "1s");
+            config.set("lease", "sync-timeout", "5s");
             config.set("lease", "on-timeout", "fail");
           }
           return config;
