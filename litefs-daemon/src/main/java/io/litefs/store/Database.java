@@ -573,6 +573,12 @@ public final class Database {
   /** Records the transaction that leads to what the file holds. Caller holds the lock. */
   void recordFromFile(BackingFile file, DatabaseHeader header, PageTable touched)
       throws IOException {
+    recordFromFile(file, header, touched, false);
+  }
+
+  private void recordFromFile(
+      BackingFile file, DatabaseHeader header, PageTable touched, boolean durably)
+      throws IOException {
     int pageSize = header.pageSize();
     long pageCount = header.pageCount(file.size());
     TransactionRecorder.Recorded recorded =
@@ -583,20 +589,30 @@ public final class Database {
             touched,
             pgno -> pages.page(file, pgno, pageSize),
             TransactionRecorder.WalRange.NONE);
-    if (recorded != null) {
-      commit(recorded, header.isWal());
+    if (recorded == null) {
+      return;
     }
+    if (durably) {
+      recorded.appendDurably();
+    } else {
+      recorded.append();
+    }
+    accept(recorded, header.isWal());
+  }
+
+  /**
+   * Makes a transaction of a file that takes the place of another, which goes once this returns.
+   * Caller holds the lock.
+   */
+  void recordWhole(BackingFile file, DatabaseHeader header) throws IOException {
+    recordFromFile(file, header, PageTable.range(header.pageCount(file.size())), true);
   }
 
   /** Records that there is no database any more. Caller holds the lock. */
   void recordDrop() throws IOException {
-    commit(recorder.recordDrop(state), false);
-  }
-
-  private void commit(TransactionRecorder.Recorded recorded, boolean nextWalMode)
-      throws IOException {
-    recorded.append();
-    accept(recorded, nextWalMode);
+    TransactionRecorder.Recorded recorded = recorder.recordDrop(state);
+    recorded.appendDurably();
+    accept(recorded, false);
   }
 
   /** An appended transaction is the database's new state. Caller holds the lock. */

@@ -155,7 +155,7 @@ final class Importer {
           .access()
           .irrevocably(
               () -> {
-                recorded.append();
+                recorded.appendDurably();
                 database.files().replaceDatabase(temporary);
                 database.wal().empty();
                 database.accept(recorded, header.isWal());

@@ -75,6 +75,8 @@ final class JournalApplier implements TransactionApplier {
     int pageSize = header.pageSize();
     PosixFile target = file.file();
     long size = header.commit() * pageSize;
+    // No journal would bring back what is overwritten: the log must be able to go on from it.
+    database.log().sync();
     makeRoom(target, size);
     database.beginApplying();
     transaction.forEachPage(

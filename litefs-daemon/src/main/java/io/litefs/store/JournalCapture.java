@@ -26,6 +26,10 @@ final class JournalCapture {
 
   private long dirtyBytes;
   private boolean databaseSynced;
+
+  /** Whether any of these was written to twice. */
+  private boolean rewritten;
+
   private boolean logged;
 
   /**
@@ -102,7 +106,9 @@ final class JournalCapture {
   }
 
   void markDirty(long offset, int length) {
-    dirtyBytes += newlyDirtyBytes(offset, length);
+    long more = newlyDirtyBytes(offset, length);
+    rewritten |= more < length;
+    dirtyBytes += more;
     mark(dirty, offset, length, pageSize());
     databaseSynced = false;
   }
@@ -117,6 +123,14 @@ final class JournalCapture {
 
   boolean wantsDurability() {
     return databaseSynced;
+  }
+
+  /**
+   * Whether a page may have been given another content and then its old one again: by a rollback,
+   * of the transaction or of a part of it, after the cache had spilled.
+   */
+  boolean mayHaveRestored() {
+    return rewritten;
   }
 
   /** The transaction is in the log. */
@@ -136,6 +150,7 @@ final class JournalCapture {
     dirty.clear();
     dirtyBytes = 0;
     databaseSynced = false;
+    rewritten = false;
     logged = false;
   }
 

@@ -290,8 +290,15 @@ final class LtxLog {
      * this returns. If this fails, the file must be aborted.
      */
     void append() throws IOException {
+      append(false);
+    }
+
+    /**
+     * @param durably whether it must be on disk in any case
+     */
+    void append(boolean durably) throws IOException {
       unsynced.add(file);
-      if (syncAlways) {
+      if (syncAlways || durably) {
         sync();
       }
       files.appended(header, written);

@@ -206,8 +206,16 @@ final class PlainWrites {
         // The log gets only what differs from the content before: the rest must be on disk.
         file.file().fsync();
       }
-      PageTable pages = arriving ? PageTable.range(header.pageCount(file.size())) : touched;
-      database.access().irrevocably(() -> database.recordFromFile(file, header, pages));
+      database
+          .access()
+          .irrevocably(
+              () -> {
+                if (arriving) {
+                  database.recordWhole(file, header);
+                } else {
+                  database.recordFromFile(file, header, touched);
+                }
+              });
     }
     if (arriving) {
       files.forgetAside();

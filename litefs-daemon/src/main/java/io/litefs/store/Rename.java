@@ -60,8 +60,7 @@ final class Rename {
     if (moved.size() > 0) {
       DatabaseHeader header = target.pages().header(moved);
       moved.file().fsync(); // as for what arrives otherwise
-      PageTable all = PageTable.range(header.pageCount(moved.size()));
-      target.access().irrevocably(() -> target.recordFromFile(moved, header, all));
+      target.access().irrevocably(() -> target.recordWhole(moved, header));
     }
     target.removeFiles();
     target.files().adopt(FileKind.DATABASE, source.files());

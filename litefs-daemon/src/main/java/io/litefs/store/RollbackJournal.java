@@ -210,6 +210,10 @@ public final class RollbackJournal {
       }
       if (capture.wantsDurability()) {
         database.syncLog();
+        if (capture.mayHaveRestored() && database.recorder().hasLeftOut()) {
+          // The log has not the pages that are as before, and the journal is about to go.
+          file.file().fdatasync();
+        }
       }
     }
     if (file != null && file.size() == 0 && database.state().exists() && access.isTakingBack()) {

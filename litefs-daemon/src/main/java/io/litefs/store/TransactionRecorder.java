@@ -45,6 +45,8 @@ final class TransactionRecorder {
   /** New checksums of the transaction in hand. */
   private final PageTable pending = new PageTable();
 
+  private boolean leftOut;
+
   TransactionRecorder(
       LtxLog log, PageTable checksums, boolean compress, long nodeId, CommitGate gate) {
     this.gate = gate;
@@ -75,6 +77,7 @@ final class TransactionRecorder {
     long lockPage = new PageSize(pageSize).lockPage();
     long sum = whole ? 0 : before.pos().checksum().value() & ~FLAG;
     pending.clear();
+    leftOut = false;
     LtxLog.Writer writer = null;
     long begun = System.nanoTime();
     long timestamp = System.currentTimeMillis();
@@ -97,6 +100,7 @@ final class TransactionRecorder {
         long checksum = PageChecksum.of(pgno, page);
         long old = pgno <= oldCount ? checksums.get(pgno) : 0;
         if (checksum == old) {
+          leftOut = true;
           continue;
         }
         if (writer == null) {
@@ -123,6 +127,11 @@ final class TransactionRecorder {
       }
       throw e;
     }
+  }
+
+  /** Whether some of the pages recorded last were as before, so that the file has not got them. */
+  boolean hasLeftOut() {
+    return leftOut;
   }
 
   /** Encodes the drop of the database. */
@@ -207,11 +216,23 @@ final class TransactionRecorder {
      * is gone.
      */
     void append() throws IOException {
+      append(false);
+    }
+
+    /**
+     * As {@link #append}, and it is on disk when this returns: what it replaces is going, and no
+     * journal would bring it back after a power cut.
+     */
+    void appendDurably() throws IOException {
+      append(true);
+    }
+
+    private void append(boolean durably) throws IOException {
       boolean passed = false;
       try {
         gate.beforeAppend(writer.location(), after.pos());
         passed = true;
-        writer.append();
+        writer.append(durably);
       } catch (IOException | RuntimeException e) {
         writer.abort();
         if (passed) {
