@@ -1,6 +1,7 @@
 package io.litefs.store;
 
 import io.litefs.ltx.Checksum;
+import io.litefs.ltx.Pos;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,6 +23,14 @@ record Base(DatabaseState state, WalEnd wal, boolean clean, long boot, LastFile 
   /** One after which the daemon goes on. */
   Base(DatabaseState state, WalEnd wal, long boot) {
     this(state, wal, false, boot, null);
+  }
+
+  /**
+   * Whether it says nothing, because a snapshot has taken the place of the log or is to be applied:
+   * {@link BaseKeeper#logIsReplaced}. The whole log is played then.
+   */
+  boolean givesWay() {
+    return state.pos().equals(Pos.ZERO);
   }
 
   /**

@@ -128,8 +128,8 @@ final class BaseKeeper {
    * Makes the database's present state the base.
    *
    * @param clean whether nothing follows: the daemon ends
-   * @return false if it is not what its position says, is being written to without a journal, or is
-   *     closed
+   * @return false if it is not what its position says, the log does not lead there, it is being
+   *     written to without a journal, or is closed
    */
   synchronized boolean advance(boolean clean) throws IOException {
     Base next;
@@ -143,6 +143,9 @@ final class BaseKeeper {
         return false;
       }
       next = new Base(database.state(), database.wal().end(), clean, Base.currentBoot(), null);
+      if (next.state().pageSize() > 0 && !database.log().leadsTo(next.state().pos())) {
+        return false; // A snapshot has taken the place of what led here, and is not applied yet.
+      }
       files = database.retainFiles();
     } finally {
       database.lock.unlock();

@@ -85,6 +85,25 @@ final class LogReplay {
     return changed;
   }
 
+  /**
+   * The pages of the database file that have not the checksum that is known of them: all are read.
+   */
+  PageTable differingPages() throws IOException {
+    BackingFile file = databaseFile();
+    PageTable checksums = database.checksums();
+    PageTable differing = new PageTable();
+    int pageSize = state.pageSize();
+    long lockPage = new PageSize(pageSize).lockPage();
+    for (long pgno = 1; pgno <= state.pageCount(); pgno++) {
+      if (pgno != lockPage
+          && PageChecksum.of(pgno, database.pages().page(file, pgno, pageSize))
+              != checksums.get(pgno)) {
+        differing.put(pgno, 1);
+      }
+    }
+    return differing;
+  }
+
   /** Whether the pages' checksums make that of the state's position. */
   boolean isAtItsPosition() {
     return database.checksumOfPages(state.pageCount()) == state.pos().checksum().value();
@@ -175,16 +194,41 @@ final class LogReplay {
    * there before. What they hold now becomes the next transaction, so that every node has the same.
    */
   void recordFreePages() throws IOException {
+    recordFree(freePages());
+  }
+
+  /**
+   * As {@link #recordFreePages}, if these are free; the rest of the file must be as it should.
+   *
+   * @return false if any of them is not; nothing has changed then
+   */
+  boolean recordIfFree(PageTable pages) throws IOException {
+    PageTable free = freePages();
+    for (long pgno = pages.next(1); pgno != 0; pgno = pages.next(pgno + 1)) {
+      if (free.get(pgno) == 0) {
+        return false;
+      }
+    }
+    recordFree(pages);
+    return true;
+  }
+
+  private PageTable freePages() throws IOException {
     BackingFile file = databaseFile();
-    PageTable changedPages = new PageTable();
+    PageTable free = new PageTable();
     Freelist.forEachLeaf(
         (into, offset) -> file.file().preadMost(into, offset),
         state.pageSize(),
         state.pageCount(),
-        pgno -> changedPages.put(pgno, 1));
+        pgno -> free.put(pgno, 1));
+    return free;
+  }
+
+  private void recordFree(PageTable pages) throws IOException {
+    BackingFile file = databaseFile();
     record(
         state.pageCount(),
-        changedPages,
+        pages,
         pgno -> database.pages().page(file, pgno, state.pageSize()),
         TransactionRecorder.WalRange.NONE,
         "free pages that a rollback left changed");

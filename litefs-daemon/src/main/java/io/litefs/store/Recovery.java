@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.StringJoiner;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -33,6 +34,9 @@ final class Recovery {
 
   /** What is read in a fraction of a second is read at once after an unclean stop. */
   private static final long READ_AT_START_BYTES = 256L << 20;
+
+  /** So many pages are named in the log. */
+  private static final int NAMED_PAGES = 5;
 
   private final Database database;
   private final DatabaseFiles files;
@@ -96,7 +100,10 @@ final class Recovery {
       rolledBack = true;
     }
     LogTail tail = usable(base) ? LogTail.after(base, log) : null;
-    if (tail != null && tail.gap() == null && !isDoubtful(base, tail) && playFromBase(base, tail)) {
+    if (tail != null
+        && tail.gap() == null
+        && !lacksItsWal(base, tail)
+        && playFromBase(base, tail)) {
       finish(base);
     } else {
       reading.run(base, rolledBack);
@@ -113,18 +120,13 @@ final class Recovery {
     return order < 0 || order == 0 && base.state().pos().equals(end);
   }
 
-  /**
-   * After a power cut that tore the log's end the database file may, with {@code synchronous=OFF},
-   * have pages of a transaction that the log no longer has. And somebody may have removed the WAL
-   * of a daemon that ended in order.
-   */
-  private boolean isDoubtful(Base base, LogTail tail) throws IOException {
-    boolean torn = log.wasTorn() && base.boot() != Base.currentBoot();
-    if (!torn && base.clean() && tail.entries().isEmpty() && base.wal().offset() > 0) {
-      WalRemains wal = WalRemains.of(files.get(FileKind.WAL));
-      return wal == null || !wal.is(base.wal());
+  /** Somebody may have removed the WAL of a daemon that ended in order. */
+  private boolean lacksItsWal(Base base, LogTail tail) throws IOException {
+    if (!base.clean() || !tail.entries().isEmpty() || base.wal().offset() == 0) {
+      return false;
     }
-    return torn;
+    WalRemains wal = WalRemains.of(files.get(FileKind.WAL));
+    return wal == null || !wal.is(base.wal());
   }
 
   /**
@@ -170,6 +172,7 @@ final class Recovery {
       rolledBack = true;
       replay.fileChanged();
     }
+    StrayPagesMark.set(files.dir()); // If this start does not come to its end, the next must know.
     files.remove(FileKind.JOURNAL);
   }
 
@@ -181,16 +184,18 @@ final class Recovery {
    */
   private boolean playFromBase(Base base, LogTail tail) throws IOException {
     replay.beginAt(base.state());
-    replay.beginInWal(base.wal(), false);
+    // Behind a base that gave way to a snapshot, a WAL is that of the history before.
+    replay.beginInWal(base.wal(), base.givesWay());
     bases.readTable(database.checksums(), base.state().pageCount());
     WalRemains wal = WalRemains.of(files.get(FileKind.WAL));
     if (wal != null && wal.is(base.wal())) {
       if (wal.header().pageSize() != base.state().pageSize()
-          || replay.fold(wal, base.wal().offset()) < base.wal().offset()) {
+          || wal.wholeUpTo(base.wal().offset()) < base.wal().offset()) {
         logger.warn(
             "{}: the WAL is not whole up to position {}", database.name(), base.state().pos());
         return false;
       }
+      replay.fold(wal, base.wal().offset());
       replay.beginInWal(base.wal(), true);
     }
     try {
@@ -218,14 +223,7 @@ final class Recovery {
         return false;
       }
       replay.cut();
-      if (hadJournal) {
-        replay.recordFreePages();
-      }
-      if (!base.clean() && !isWhole()) {
-        logger.warn(
-            "{}: pages of the file are not what position {} says; reading the whole log",
-            database.name(),
-            replay.state().pos());
+      if (!isWhole(base)) {
         return false;
       }
       if (wal != null && !base.wal().applied()) {
@@ -236,19 +234,41 @@ final class Recovery {
   }
 
   /**
-   * Whether the file has the position's checksum. A large one is taken at its word: it is read in
-   * the background ({@link BackgroundVerification}).
+   * Whether the file is what the position says, but for free pages that a rollback has changed:
+   * these become a transaction. A large one is taken at its word and read in the background ({@link
+   * BackgroundVerification}), unless a power cut tore the log's end: then it may, with {@code
+   * synchronous=OFF} and on a replica, have pages of a transaction that the log no longer has.
    */
-  private boolean isWhole() throws IOException {
-    BackingFile file = replay.databaseFile();
+  private boolean isWhole(Base base) throws IOException {
     DatabaseState state = replay.state();
-    int pageSize = state.pageSize();
-    if (state.pageCount() * pageSize > READ_AT_START_BYTES) {
+    boolean torn = log.wasTorn() && base.boot() != Base.currentBoot();
+    boolean large = state.pageCount() * state.pageSize() > READ_AT_START_BYTES;
+    if (base.clean() && !torn || large && !torn) {
+      if (hadJournal) {
+        replay.recordFreePages();
+      }
       return true;
     }
-    replay.rebuildChecksums(
-        pageSize, state.pageCount(), pgno -> database.pages().page(file, pgno, pageSize));
-    return replay.isAtItsPosition();
+    PageTable differing = replay.differingPages();
+    if (differing.isEmpty() || hadJournal && replay.recordIfFree(differing)) {
+      return true;
+    }
+    logger.warn(
+        "{}: pages of the file ({}) are not what position {} says; reading the whole log",
+        database.name(),
+        some(differing),
+        state.pos());
+    return false;
+  }
+
+  private static String some(PageTable pages) {
+    StringJoiner named = new StringJoiner(", ");
+    long pgno = pages.next(1);
+    for (int i = 0; i < NAMED_PAGES && pgno != 0; i++) {
+      named.add(Long.toString(pgno));
+      pgno = pages.next(pgno + 1);
+    }
+    return pgno == 0 ? named.toString() : named.add("...").toString();
   }
 
   /**
@@ -297,6 +317,7 @@ final class Recovery {
       if (replay.hasChangedFile()) {
         replay.databaseFile().file().fsync();
       }
+      log.sync(); // What was recorded, before the files go that tell of it.
       files.remove(FileKind.WAL);
       files.remove(FileKind.SHM);
       if (leftovers || replay.hasChangedFile()) {

@@ -88,7 +88,7 @@ final class RecoveryByReading {
     }
     boolean known = wal != null && (applied || isInLog(wal, base));
     LogTail tail = LogTail.after(null, log);
-    if (isAt(last, wal, applied, known)) {
+    if (isAt(last, wal, base, known)) {
       if (tail.gap() != null) {
         setLogAside(0, log.gapEnd(tail), tail.gap());
       }
@@ -99,9 +99,10 @@ final class RecoveryByReading {
       setLogAside(last.pos().txid().value(), Long.MAX_VALUE, tail.gap());
     }
     if (!tail.entries().isEmpty()) {
-      Base.WalEnd end = last.walEnd();
-      if (wal != null && (applied || wal.is(end))) {
-        replay.fold(wal, applied ? Long.MAX_VALUE : end.offset());
+      // Of frames of the daemon's own, some may be of transactions that the log has lost.
+      Base.WalEnd end = applied ? base.wal() : last.walEnd();
+      if (wal != null && wal.is(end)) {
+        replay.fold(wal, end.offset());
       }
       playAll(tail);
       // The file alone decides now. A power cut may have left only the beginning of the WAL, with
@@ -110,7 +111,7 @@ final class RecoveryByReading {
       if (isAt(last, wal, 0)) {
         return;
       }
-      if (rolledBack) {
+      if (rolledBack && base == null) {
         recordAsItIs();
         return;
       }
@@ -126,7 +127,7 @@ final class RecoveryByReading {
    * begun anew, any number of times. All of it is in the log then, and none of it comes after.
    */
   private boolean isInLog(WalRemains wal, Base base) throws IOException {
-    if (base != null && wal.is(base.wal())) {
+    if (base != null && (base.givesWay() || wal.is(base.wal()))) {
       return true; // The base is synced with the WAL: no older one is on disk.
     }
     for (Path file : log.files()) {
@@ -147,15 +148,20 @@ final class RecoveryByReading {
    *
    * @param known whether the log was captured from this WAL
    */
-  private boolean isAt(LogTail.Entry last, WalRemains wal, boolean applied, boolean known)
+  private boolean isAt(LogTail.Entry last, WalRemains wal, Base base, boolean known)
       throws IOException {
     if (wal == null) {
       return isAt(last, null, 0);
     }
-    if (applied || wal.is(last.walEnd())) {
-      Base.WalEnd end = applied ? Base.WalEnd.NONE : last.walEnd();
-      replay.beginInWal(end, true);
-      return isAt(last, wal, applied ? Long.MAX_VALUE : end.offset());
+    if (base != null && base.wal().applied()) {
+      replay.beginInWal(Base.WalEnd.NONE, true);
+      return isAt(last, wal, Long.MAX_VALUE)
+          || wal.is(base.wal()) && isAt(last, wal, base.wal().offset())
+          || isAt(last, wal, 0);
+    }
+    if (wal.is(last.walEnd())) {
+      replay.beginInWal(last.walEnd(), true);
+      return isAt(last, wal, last.walEnd().offset());
     }
     replay.beginInWal(Base.WalEnd.NONE, known); // if not known, all of it came after the log's end
     if (isAt(last, wal, 0)) {

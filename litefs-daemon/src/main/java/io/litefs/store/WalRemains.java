@@ -79,6 +79,11 @@ final class WalRemains {
     return start;
   }
 
+  /** Where the last whole transaction at or before {@code end} ends. */
+  long wholeUpTo(long end) throws IOException {
+    return forEachTransaction(0, end, transaction -> {});
+  }
+
   /** The page of the frame at {@code offset}; valid until the next call. */
   ByteBuffer page(long offset) throws ErrnoException {
     file.file().preadFully(page.clear(), offset + Wal.FRAME_HEADER_SIZE);

@@ -183,6 +183,54 @@ class BaseTest {
     assertStartsAsItIs(killed());
   }
 
+  /** What it was before must not come back, however long applying the snapshot waits. */
+  @Test
+  void theBaseDoesNotAdvanceToWhereTheLogLeadsNoMore() throws Exception {
+    change("UPDATE t SET b = randomblob(800) WHERE id % 7 = 0");
+    try (StoreFixture other = new StoreFixture(home.resolve("other"))) {
+      Path file = home.resolve("other.db");
+      StoreFixture.execute(file, "CREATE TABLE u(x)");
+      other.importFile(DB, file);
+      Database theirs = other.store.find(DB);
+      database().bases().logIsReplaced(4096);
+      Path snapshot = database().log().temporaryFile();
+      Files.copy(theirs.log().lastFile(), snapshot);
+      database().log().adopt(snapshot, LogTail.entry(snapshot).header());
+      assertThat(database().bases().advance(false)).isFalse();
+      try (StoreFixture again = new StoreFixture(killed())) {
+        assertThat(again.store.find(DB).pos()).isEqualTo(theirs.pos());
+        assertThat(again.export(DB)).isEqualTo(other.export(DB));
+      }
+    }
+  }
+
+  /**
+   * With {@code synchronous=OFF} a power cut leaves any pages of a transaction, and any journal.
+   */
+  @Test
+  void whatIsNoPositionAfterARollbackBecomesNoTransaction() throws Exception {
+    change("UPDATE t SET b = randomblob(800) WHERE id % 7 = 0");
+    database().bases().advance(false);
+    database().log().removeOlderThan(Long.MAX_VALUE, database().bases()::txid);
+    writeUnderAJournal();
+    Path copy = killed();
+    flip(copy.resolve("dbs").resolve(DB).resolve("database"), 4096 * 5 + 2000);
+    try (StoreFixture again = new StoreFixture(copy)) {
+      assertThat(again.store.find(DB)).isNull();
+      assertThat(copy.resolve("quarantine")).isNotEmptyDirectory();
+    }
+  }
+
+  @Test
+  void whatTakesThePlaceOfADatabaseIsOnDiskBeforeThatGoes() throws Exception {
+    assertThat(database().log().hasUnsynced()).isFalse();
+    change("UPDATE t SET b = zeroblob(900) WHERE id < 5");
+    assertThat(database().log().hasUnsynced()).isFalse();
+    Database dropped = database();
+    dropped.drop();
+    assertThat(dropped.log().hasUnsynced()).isFalse();
+  }
+
   /** What {@code journal_mode=PERSIST} leaves behind each transaction. */
   @Test
   void aJournalThatIsNotHotDoesNotStandInTheWayOfThat() throws Exception {

@@ -124,4 +124,25 @@ class OlderWalTest {
       assertThat(again.export(DB)).isEqualTo(content);
     }
   }
+
+  /** A primary that has become a replica has taken another history, and is to apply it. */
+  @Test
+  void isNotCapturedBehindASnapshotOfAnotherHistory() throws Exception {
+    insertIntoNewWal();
+    try (StoreFixture other = new StoreFixture(temp.resolve("other"))) {
+      execute(temp.resolve("other.db"), "PRAGMA journal_mode=WAL", "CREATE TABLE u(x)");
+      other.importFile(DB, temp.resolve("other.db"));
+      Database theirs = other.store.find(DB);
+      database().bases().logIsReplaced(PAGE);
+      Path snapshot = database().log().temporaryFile();
+      Files.copy(theirs.log().lastFile(), snapshot);
+      database().log().adopt(snapshot, LogTail.entry(snapshot).header());
+      Path copy = Files.createTempDirectory(temp, "killed");
+      StoreFixture.copy(running.dir, copy);
+      try (StoreFixture again = new StoreFixture(copy)) {
+        assertThat(again.store.find(DB).pos()).isEqualTo(theirs.pos());
+        assertThat(again.export(DB)).isEqualTo(other.export(DB));
+      }
+    }
+  }
 }
