@@ -19,6 +19,7 @@ import java.util.TreeMap;
  *   <li>fsync makes the file's bytes durable and commits the journal. fdatasync does the same if
  *       the file's size or allocation changed since the journal was committed last; if not (an
  *       overwrite of allocated blocks, or a mere rename), it makes the bytes durable and no name.
+ *       fsync of a directory one of whose names has changed commits the journal.
  *   <li>Bytes that were written and not synced are there or not, sector by sector, whatever was
  *       written before or after; a file ends after the last that is there, and what is missing
  *       before reads as what was there before, or as zeros. (ext4 is kinder: it grows a file's size
@@ -56,7 +57,18 @@ final class DiskModel {
   private record Change(long offset, byte[] bytes, MetaChange meta) {}
 
   /** A change of names or sizes, which the journal orders. */
-  private record MetaChange(FileOperation operation, Inode inode) {}
+  private record MetaChange(FileOperation operation, Inode inode) {
+
+    /** Whether it is one of the names in this directory. */
+    boolean isIn(String directory) {
+      return parent(operation.path()).equals(directory)
+          || operation.target() != null && parent(operation.target()).equals(directory);
+    }
+
+    private static String parent(String path) {
+      return path.substring(0, Math.max(0, path.lastIndexOf('/')));
+    }
+  }
 
   /** Bytes that grow and change in place. */
   private static final class Content {
@@ -173,6 +185,8 @@ final class DiskModel {
           if (commits) {
             commit();
           }
+        } else if (journal.stream().anyMatch(change -> change.isIn(operation.path()))) {
+          commit(); // of a directory
         }
       }
       case SYNCFS -> sync();

@@ -40,6 +40,7 @@ import java.util.stream.Stream;
  *   -Dlitefs.powercut.seed=N        printed if chosen here
  *   -Dlitefs.powercut.recordings=N  so many recordings (default 1)
  *   -Dlitefs.powercut.states=N      states made from each (default 100)
+ *   -Dlitefs.powercut.short-log=true|false  whether retention has cut the log (default: by chance)
  *   -Dlitefs.powercut.ignore-syncs=true  as if the daemon never synced: must fail
  *   -Dlitefs.powercut.evidence=DIR  where states are kept that failed (default: /tmp/litefs-powercut)
  * </pre>
@@ -79,6 +80,8 @@ public final class PowerCut {
    * A state to start from.
    *
    * @param files has its files: they are kept on the disk, since each state has megabytes
+   * @param mayBeLost whether SQLite itself promises no database at all ({@code synchronous=OFF}),
+   *     and the log, being short, cannot make it anew: it must be noticed then, and not served
    */
   private record State(
       String name,
@@ -87,12 +90,17 @@ public final class PowerCut {
       Path files,
       List<String> promised,
       List<String> committed,
-      Set<String> uncertain) {}
+      Set<String> uncertain,
+      boolean mayBeLost) {}
 
   private final PrintStream out;
   private final long seed;
   private final Random random;
   private final boolean ignoreSyncs;
+
+  /** Null: by chance. */
+  private final Boolean shortLog;
+
   private final int statesPerRecording;
   private final Path evidence;
   private final List<String> failures = new ArrayList<>();
@@ -103,6 +111,8 @@ public final class PowerCut {
     this.seed = Long.getLong("litefs.powercut.seed", new Random().nextInt(1_000_000_000));
     this.random = new Random(seed);
     this.ignoreSyncs = Boolean.getBoolean("litefs.powercut.ignore-syncs");
+    String log = System.getProperty("litefs.powercut.short-log");
+    this.shortLog = log == null ? null : Boolean.valueOf(log);
     this.statesPerRecording = Integer.getInteger("litefs.powercut.states", statesPerRecording);
     this.evidence = Path.of(System.getProperty("litefs.powercut.evidence", "/tmp/litefs-powercut"));
   }
@@ -139,6 +149,8 @@ public final class PowerCut {
 
   private void recordAndCheck(int number) {
     boolean always = random.nextInt(3) == 0;
+    // With a short log recovery begins at a base, and cannot write again what the log lacks.
+    boolean trimmed = shortLog == null ? random.nextBoolean() : shortLog;
     Path dir = Commands.workDirectory("power-cut");
     Node primary = null;
     Node replica = null;
@@ -149,6 +161,10 @@ public final class PowerCut {
       replica = Node.create("power-cut-replica", replicaConfig);
       for (NodeConfig config : List.of(primaryConfig, replicaConfig)) {
         config.set("data", "durability", always ? "always" : "application");
+        if (trimmed) {
+          config.set("data", "retention", "500ms");
+          config.set("data", "retention-monitor-interval", "200ms");
+        }
       }
       primary.start();
       replica.start();
@@ -189,14 +205,25 @@ public final class PowerCut {
         requireComplete(disk, operations, node);
         int share = node == primary ? statesPerRecording * 3 / 4 : statesPerRecording / 4;
         Path made = dir.resolve(node == primary ? "p.states" : "r.states");
-        int count = cut(disk, operations, acknowledged, always, node == primary, share, node, made);
+        int count =
+            cut(
+                disk,
+                operations,
+                acknowledged,
+                always,
+                trimmed,
+                node == primary,
+                share,
+                node,
+                made);
         out.printf(
             Locale.ROOT,
-            "recording %d: %s after a %s, durability %s, %d file operations, %d states%n",
+            "recording %d: %s after a %s, durability %s, %s log, %d file operations, %d states%n",
             number,
             node == primary ? "primary" : "replica",
             clean ? "clean stop" : "kill",
             always ? "always" : "application",
+            trimmed ? "short" : "whole",
             operations.size(),
             count);
         states += count;
@@ -369,6 +396,7 @@ public final class PowerCut {
       List<FileOperation> all,
       Map<Subject, Acknowledged> acknowledged,
       boolean always,
+      boolean trimmed,
       boolean primary,
       int count,
       Node recorded,
@@ -399,6 +427,7 @@ public final class PowerCut {
                   dir,
                   acknowledged.get(subject),
                   primary && (always || subject.synchronous().equals("FULL")),
+                  primary && trimmed && subject.synchronous().equals("OFF"),
                   (primary ? "p" : "r") + made++));
           if (batch.size() == STATES_PER_START) {
             check(batch, recorded.data(), primary);
@@ -439,6 +468,7 @@ public final class PowerCut {
       Path dir,
       Acknowledged acknowledged,
       boolean promises,
+      boolean mayBeLost,
       String name) {
     // All before have ended, and no later one has begun: operations are in the order of their ends.
     long cut = at == operations.size() ? Long.MAX_VALUE : operations.get(at).beganMicros();
@@ -478,7 +508,8 @@ public final class PowerCut {
         own,
         promised,
         List.copyOf(acknowledged.micros().keySet()),
-        acknowledged.uncertain());
+        acknowledged.uncertain(),
+        mayBeLost);
   }
 
   // ------------------------------------------------------------ checking
@@ -527,6 +558,9 @@ public final class PowerCut {
   private static void check(State state, Node node, boolean primary) {
     String db = state.name();
     String quarantined = quarantined(node, db);
+    if (quarantined != null && state.mayBeLost()) {
+      return;
+    }
     if (quarantined != null) {
       throw new AssertionError("quarantined: " + quarantined);
     }
