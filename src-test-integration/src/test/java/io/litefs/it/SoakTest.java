@@ -25,7 +25,7 @@ class SoakTest {
   @Test
   void nothingThatWasPromisedIsLostInAPowerCut() {
     assertThat(PowerCut.possible()).as("strace is installed and may trace").isTrue();
-    PowerCut.Result result = PowerCut.run(System.out, 64);
+    PowerCut.Result result = PowerCut.run(System.out, 48);
     assertThat(result.failures()).isEmpty();
     assertThat(result.states()).isPositive();
   }

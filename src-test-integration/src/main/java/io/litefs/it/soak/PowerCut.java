@@ -38,9 +38,9 @@ import java.util.stream.Stream;
  *
  * <pre>
  *   -Dlitefs.powercut.seed=N        printed if chosen here
- *   -Dlitefs.powercut.recordings=N  so many recordings (default 1)
+ *   -Dlitefs.powercut.recordings=N  so many recordings (default 2)
  *   -Dlitefs.powercut.states=N      states made from each (default 100)
- *   -Dlitefs.powercut.short-log=true|false  whether retention has cut the log (default: by chance)
+ *   -Dlitefs.powercut.short-log=true|false  whether retention has cut the log (default: by turns)
  *   -Dlitefs.powercut.ignore-syncs=true  as if the daemon never synced: must fail
  *   -Dlitefs.powercut.evidence=DIR  where states are kept that failed (default: /tmp/litefs-powercut)
  * </pre>
@@ -98,7 +98,7 @@ public final class PowerCut {
   private final Random random;
   private final boolean ignoreSyncs;
 
-  /** Null: by chance. */
+  /** Null: by turns. */
   private final Boolean shortLog;
 
   private final int statesPerRecording;
@@ -125,7 +125,7 @@ public final class PowerCut {
   /** Runs as the system properties say. */
   public static Result run(PrintStream out, int statesPerRecording) {
     PowerCut powerCut = new PowerCut(out, statesPerRecording);
-    int recordings = Integer.getInteger("litefs.powercut.recordings", 1);
+    int recordings = Integer.getInteger("litefs.powercut.recordings", 2);
     out.println(
         "power cut: seed " + powerCut.seed + " (-Dlitefs.powercut.seed=" + powerCut.seed + ")");
     for (int i = 0; i < recordings; i++) {
@@ -150,7 +150,7 @@ public final class PowerCut {
   private void recordAndCheck(int number) {
     boolean always = random.nextInt(3) == 0;
     // With a short log recovery begins at a base, and cannot write again what the log lacks.
-    boolean trimmed = shortLog == null ? random.nextBoolean() : shortLog;
+    boolean trimmed = shortLog == null ? number % 2 == 0 : shortLog;
     Path dir = Commands.workDirectory("power-cut");
     Node primary = null;
     Node replica = null;
