@@ -183,11 +183,31 @@ final class Applier {
     if (database.file(FileKind.DATABASE) == null) {
       return true;
     }
-    if (way() == throughWal && !throughWal.takeOver(patience)) {
+    if (way() == throughFile) {
+      cut();
+    } else if (!throughWal.takeOver(patience)) {
       return false;
     }
     locks.unreserve(); // What a handoff held: from now on writers are told.
     return true;
+  }
+
+  /** SQLite cuts the file when its transaction is committed already, and may have died before. */
+  private void cut() throws IOException {
+    long size;
+    database.lock.lock();
+    try {
+      DatabaseState state = database.state();
+      BackingFile file = database.file(FileKind.DATABASE);
+      size = state.pageCount() * state.pageSize();
+      if (!state.exists() || file.size() <= size || database.isMidTransaction()) {
+        return;
+      }
+      file.file().truncate(size);
+    } finally {
+      database.lock.unlock();
+    }
+    database.kernelCache().invalidate(database.name(), size, 0);
   }
 
   /** Undoes the transaction that an application of a former primary had begun. */

@@ -295,7 +295,11 @@ final class ReplicaCheckpointer {
    * @return false if a copy of the database is being made, which must not see the file change
    */
   boolean finish() throws IOException {
-    return committed() <= wal.backfilled() || checkpoint(Duration.ZERO);
+    if (committed() > wal.backfilled()) {
+      return checkpoint(Duration.ZERO);
+    }
+    cut(database.state().pageCount()); // Whoever copied the last frames may not have done it.
+    return true;
   }
 
   /** Ends the thread; waits for a checkpoint that is under way. */

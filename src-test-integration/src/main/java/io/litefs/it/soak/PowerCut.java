@@ -380,7 +380,10 @@ public final class PowerCut {
 
   private static List<FileOperation> of(Subject subject, List<FileOperation> operations) {
     return operations.stream()
-        .filter(o -> o.path().startsWith(subject.prefix()) || o.kind() == FileOperation.Kind.SYNCFS)
+        .filter(
+            o ->
+                (o.path() + "/").startsWith(subject.prefix())
+                    || o.kind() == FileOperation.Kind.SYNCFS)
         .toList();
   }
 
