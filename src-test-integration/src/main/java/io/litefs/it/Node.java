@@ -197,7 +197,8 @@ public final class Node implements AutoCloseable {
                 + limit
                 + "; its log:\n"
                 + log()
-                + threads());
+                + threads()
+                + kernelStacks());
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -224,7 +225,8 @@ public final class Node implements AutoCloseable {
   /** SIGKILL, then waits until the process is really gone. Leaves the dead mount. */
   public void kill() {
     process.destroyForcibly();
-    awaitExit(Duration.ofSeconds(10));
+    // Its threads end when their calls do: what waits for the disk cannot be killed.
+    awaitExit(Duration.ofSeconds(60));
   }
 
   public void signal(String name) {
@@ -335,6 +337,17 @@ public final class Node implements AutoCloseable {
             Map.of(),
             List.of("timeout", "10", javaHome() + "/bin/jstack", Long.toString(pid())));
     return dump.exitCode() == 0 ? dump.output() : "";
+  }
+
+  /** Where each thread is in the kernel, for failures: what cannot be killed shows there. */
+  private String kernelStacks() {
+    return Commands.run(
+            "sh",
+            "-c",
+            "for t in /proc/$1/task/*; do echo \"$t $(cat \"$t/comm\" \"$t/wchan\" | tr '\\n' ' ')\"; cat \"$t/stack\"; done 2>&1",
+            "sh",
+            Long.toString(pid()))
+        .output();
   }
 
   /** The position as the mount's {@code <db>-pos} shows it. */
