@@ -222,10 +222,21 @@ public final class Node implements AutoCloseable {
     return code;
   }
 
-  /** SIGKILL, then waits until the process is really gone. Leaves the dead mount. */
+  /**
+   * SIGKILL, then waits until the process is really gone. Leaves the dead mount. One that hangs in
+   * the kernel (docs/fuse.md) is freed as the next start would do it.
+   */
   public void kill() {
     process.destroyForcibly();
-    // Its threads end when their calls do: what waits for the disk cannot be killed.
+    try {
+      if (!process.waitFor(10, TimeUnit.SECONDS)) {
+        System.err.println("killed, and hangs; its connection is aborted" + kernelStacks());
+        Commands.run("timeout", "10", "umount", "-f", mount().toString());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new AssertionError(e);
+    }
     awaitExit(Duration.ofSeconds(60));
   }
 
