@@ -243,7 +243,7 @@ final class Recovery {
     DatabaseState state = replay.state();
     boolean torn = log.wasTorn() && base.boot() != Base.currentBoot();
     boolean large = state.pageCount() * state.pageSize() > READ_AT_START_BYTES;
-    if (base.clean() && !torn || large && !torn) {
+    if (!torn && (base.clean() || large)) {
       if (hadJournal) {
         replay.recordFreePages();
       }
