@@ -1,6 +1,7 @@
 package io.litefs.fuse;
 
 import com.kenai.jffi.MemoryIO;
+import io.litefs.posix.Errno;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.Lock;
@@ -29,6 +30,9 @@ final class Session {
 
   private static final long TRANSFER_PAUSE_NANOS = 20_000;
 
+  /** In place of the offset to {@link #invalidateNode}. */
+  static final long ATTRIBUTES_ONLY = -1;
+
   private final LibFuse2.Calls fuse;
   private final Operations operations;
   private final Pointer handle;
@@ -46,6 +50,8 @@ final class Session {
 
   /** Read by requests that tie names to nodes, written while libfuse is made to forget one. */
   private final ReentrantReadWriteLock namespace = new ReentrantReadWriteLock();
+
+  private final NameEpoch epoch;
 
   private Session(
       LibFuse2.Calls fuse,
@@ -66,6 +72,7 @@ final class Session {
     // A program that inherited it would keep the connection alive when this process is killed.
     Syscalls.CALLS.fcntl(device, Syscalls.F_SETFD, Syscalls.FD_CLOEXEC);
     tap = new ReplyTap(fuse, nodes, device, bufferSize());
+    epoch = new NameEpoch(device);
     locks = operations.keepLocks() ? new LockRequests(device, handles) : null;
   }
 
@@ -176,8 +183,8 @@ final class Session {
   }
 
   /**
-   * 0 or a negative errno; a negative offset for the attributes alone, length 0 for all pages from
-   * offset on.
+   * 0 or a negative errno; {@link #ATTRIBUTES_ONLY} or the offset of the first page, length 0 for
+   * all pages from there on.
    */
   int invalidateNode(long node, long offset, long length) {
     if (offset >= 0) {
@@ -197,7 +204,12 @@ final class Session {
         lock.unlock();
       }
     }
-    return fuse.fuse_lowlevel_notify_inval_entry(channel, NodeTable.ROOT, name, nameBytes);
+    int result = epoch.increment();
+    if (result == -Errno.EINVAL) {
+      return fuse.fuse_lowlevel_notify_inval_entry(channel, NodeTable.ROOT, name, nameBytes);
+    }
+    // What the older notification does too: the directory has changed.
+    return result != 0 ? result : invalidateNode(NodeTable.ROOT, ATTRIBUTES_ONLY, 0);
   }
 
   /** The threads that {@link SessionLoop} runs; it adds and removes them. */

@@ -98,6 +98,31 @@ class DaemonKilledTest extends MountFixture {
     assertThat(reader.waitFor()).isNotZero();
   }
 
+  /** Whoever makes a file has the directory locked until the daemon answers. */
+  @Test
+  void endsWhileItTellsOfANameAndTheDirectoryIsLocked() throws Exception {
+    MountedDaemon.Control daemon = mount();
+    assertThat(Files.exists(file("db"))).isFalse();
+    Process maker =
+        track(
+            new ProcessBuilder("touch", file("unborn").toString())
+                .redirectErrorStream(true)
+                .start());
+    Await.until("the file is being made", SOON, () -> daemon.askNumber("slow-waiting") == 1);
+    daemon.ask("write db 0 1 4096");
+    daemon.tell("entry db");
+    if (kernelHasNameEpochs()) {
+      assertThat(daemon.nextAnswer()).isEqualTo("ok");
+      assertThat(endsWithinASecond(daemon.process)).isTrue();
+    } else {
+      assertThat(endsWithinASecond(daemon.process)).as("or else docs/fuse.md is wrong").isFalse();
+      MountedDaemon.Control second = mount();
+      assertThat(daemon.process.waitFor(5, TimeUnit.SECONDS)).isTrue();
+      assertThat(second.ask("unmount")).isNotNull();
+    }
+    assertThat(maker.waitFor()).isNotZero();
+  }
+
   @Test
   void leavesAMountThatTheNextOneReplaces() throws Exception {
     given("db", 1, 4096);
@@ -127,6 +152,13 @@ class DaemonKilledTest extends MountFixture {
     assertThat(careless.waitFor(5, TimeUnit.SECONDS)).isTrue();
     assertThat(Files.readAllBytes(file("db"))).containsOnly(1);
     assertThat(second.ask("unmount")).isNotNull();
+  }
+
+  /** Linux 6.16 and later. */
+  private static boolean kernelHasNameEpochs() {
+    String[] release = System.getProperty("os.version").split("\\D+");
+    int major = Integer.parseInt(release[0]);
+    return major > 6 || (major == 6 && Integer.parseInt(release[1]) >= 16);
   }
 
   private boolean isSomebodyWaitingForALock(Path file) throws IOException {

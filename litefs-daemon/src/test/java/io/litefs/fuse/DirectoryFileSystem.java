@@ -17,7 +17,7 @@ import java.util.stream.Stream;
 /**
  * Passes everything on to a directory. Names decide on special behaviour: {@code direct*} and
  * {@code *-journal} are not cached, {@code explode*} throws when it is read, {@code slow*} waits
- * for {@link #slowMayGo} in fsync, {@code stuck*} in read.
+ * for {@link #slowMayGo} in fsync, {@code stuck*} in read, {@code unborn*} in create.
  */
 final class DirectoryFileSystem implements FileSystem {
 
@@ -43,6 +43,9 @@ final class DirectoryFileSystem implements FileSystem {
   public OpenFile create(String name, int mode, OpenRequest request) throws ErrnoException {
     latestPid = request.pid();
     int exclusive = request.exclusive() ? PosixFile.O_EXCL : 0;
+    if (name.startsWith("unborn")) {
+      awaitGo(name);
+    }
     Path path = directory.resolve(name);
     return new Handle(
         path, PosixFile.open(path, PosixFile.O_RDWR | PosixFile.O_CREAT | exclusive, mode));
@@ -74,6 +77,15 @@ final class DirectoryFileSystem implements FileSystem {
       return files.map(path -> path.getFileName().toString()).collect(Collectors.toList());
     } catch (IOException e) {
       throw new IllegalStateException(e);
+    }
+  }
+
+  private void awaitGo(String name) throws ErrnoException {
+    slowWaiting.incrementAndGet();
+    try {
+      slowMayGo.await();
+    } catch (InterruptedException e) {
+      throw new ErrnoException(Errno.EINTR, name);
     }
   }
 
@@ -135,7 +147,7 @@ final class DirectoryFileSystem implements FileSystem {
         throw new IllegalStateException("as the name says");
       }
       if (name.startsWith("stuck")) {
-        waitFor(slowMayGo);
+        awaitGo(name);
       }
       file.preadMost(into, offset);
     }
@@ -153,18 +165,9 @@ final class DirectoryFileSystem implements FileSystem {
     @Override
     public void fsync(boolean dataOnly) throws ErrnoException {
       if (name.startsWith("slow")) {
-        waitFor(slowMayGo);
+        awaitGo(name);
       }
       file.fdatasync();
-    }
-
-    private void waitFor(CountDownLatch latch) throws ErrnoException {
-      slowWaiting.incrementAndGet();
-      try {
-        latch.await();
-      } catch (InterruptedException e) {
-        throw new ErrnoException(Errno.EINTR, name);
-      }
     }
 
     @Override
