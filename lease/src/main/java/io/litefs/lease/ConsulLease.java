@@ -44,6 +44,7 @@ final class ConsulLease implements Lease {
   private volatile String problem = "";
 
   /**
+   * @param key what the session has locked
    * @param sentNanos when the request was sent that made or renewed the session
    * @param index version of the key, negative if it is not known
    * @param renewal what the key's value counts on from
@@ -51,13 +52,14 @@ final class ConsulLease implements Lease {
   ConsulLease(
       ConsulApi api,
       ConsulOptions options,
+      String key,
       String session,
       long sentNanos,
       long index,
       long renewal) {
     this.api = api;
     this.options = options;
-    this.key = options.fullKey();
+    this.key = key;
     this.session = session;
     this.index = index;
     this.renewal = renewal;
@@ -129,11 +131,11 @@ final class ConsulLease implements Lease {
 
   private void renewAgainAndAgain() {
     try {
-      Duration pause = options.ttl().dividedBy(2);
+      Duration pause = untilDue();
       while (awaitEnd(pause).isEmpty()) {
         renewing.lock();
         try {
-          pause = over ? pause : renewOnce();
+          pause = over || !untilDue().isZero() ? untilDue() : tryToRenew();
         } finally {
           renewing.unlock();
         }
@@ -143,24 +145,19 @@ final class ConsulLease implements Lease {
     }
   }
 
+  private Duration untilDue() {
+    long due = deadlineNanos - options.ttl().toNanos() / 2;
+    return Duration.ofNanos(Math.max(0, due - System.nanoTime()));
+  }
+
   /** Returns how long to wait before the next attempt. */
-  private Duration renewOnce() {
+  private Duration tryToRenew() {
     Duration half = options.ttl().dividedBy(2);
-    long sent = System.nanoTime();
     try {
-      renew();
-      synchronized (this) {
-        if (isHeld()) {
-          deadlineNanos = sent + options.ttl().toNanos();
-          if (!problem.isEmpty()) {
-            log.info("the lease could be renewed again");
-          }
-          problem = "";
-        }
-      }
-      return half.minusNanos(Math.min(half.toNanos(), System.nanoTime() - sent));
+      renewOnce();
+      return untilDue();
     } catch (LeaseException e) {
-      end(e.getMessage());
+      log.debug("the lease has ended", e);
     } catch (IOException e) {
       if (problem.isEmpty() && !over) {
         log.warn(
@@ -174,6 +171,52 @@ final class ConsulLease implements Lease {
       problem = e.toString();
     }
     return half.compareTo(RETRY) < 0 ? half.dividedBy(2) : RETRY;
+  }
+
+  /** Caller holds {@link #renewing}. */
+  private void renewOnce() throws IOException {
+    long sent = System.nanoTime();
+    try {
+      renew();
+    } catch (LeaseException e) {
+      end(e.getMessage());
+      throw e;
+    }
+    synchronized (this) {
+      if (isHeld()) {
+        deadlineNanos = sent + options.ttl().toNanos();
+        if (!problem.isEmpty()) {
+          log.info("the lease could be renewed again");
+        }
+        problem = "";
+      }
+    }
+  }
+
+  @Override
+  public void renewNow() throws IOException {
+    awaitRenewal();
+    try {
+      if (!isHeld()) {
+        throw new LeaseException("the lease has ended");
+      }
+      renewOnce();
+    } finally {
+      renewing.unlock();
+    }
+  }
+
+  /** Takes {@link #renewing}. */
+  private void awaitRenewal() throws LeaseException {
+    boolean idle = false;
+    try {
+      idle = renewing.tryLock(CLOSE_PATIENCE.toNanos(), TimeUnit.NANOSECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    if (!idle) {
+      throw new LeaseException("Consul does not answer");
+    }
   }
 
   private void renew() throws IOException {
@@ -238,15 +281,7 @@ final class ConsulLease implements Lease {
 
   @Override
   public String handOff() throws LeaseException {
-    boolean idle = false;
-    try {
-      idle = renewing.tryLock(CLOSE_PATIENCE.toNanos(), TimeUnit.NANOSECONDS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-    if (!idle) {
-      throw new LeaseException("Consul does not answer");
-    }
+    awaitRenewal();
     try {
       synchronized (this) {
         if (!isHeld()) {

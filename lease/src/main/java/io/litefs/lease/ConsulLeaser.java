@@ -80,7 +80,7 @@ public final class ConsulLeaser implements Leaser {
       if (!acquired) {
         return Optional.empty();
       }
-      Lease lease = new ConsulLease(api, options, session, start, index(session), 0);
+      Lease lease = new ConsulLease(api, options, key, session, start, index(session), 0);
       done = true;
       held.ifPresent(
           e -> log.info("took the lease from a holder that has let it end: {}", e.value()));
@@ -122,16 +122,13 @@ public final class ConsulLeaser implements Leaser {
     long renewal = System.currentTimeMillis();
     boolean answered = false;
     try {
-      // At the same time, because writers wait.
-      Future<Boolean> renewed = begin(() -> api.renewSession(leaseId));
-      Future<Boolean> acquired = begin(() -> api.acquire(key, value(renewal).toJson(), leaseId));
-      boolean ours = answer(renewed) && answer(acquired);
+      boolean ours = takeOver(key, leaseId, renewal);
       answered = true;
       if (!ours) {
         throw new LeaseException("the lease that was handed over has ended");
       }
       // For the same reason the key's version is left to the first renewal to find out.
-      return new ConsulLease(api, options, leaseId, start, UNKNOWN_INDEX, renewal);
+      return new ConsulLease(api, options, key, leaseId, start, UNKNOWN_INDEX, renewal);
     } finally {
       if (!answered) {
         // As in acquire(): the key may name this node, which does not hold it.
@@ -140,20 +137,27 @@ public final class ConsulLeaser implements Leaser {
     }
   }
 
+  /** Whether the session lives and has {@code locked} now. */
+  private boolean takeOver(String locked, String session, long renewal) throws IOException {
+    // At the same time, because writers wait.
+    Future<Boolean> renewed = begin(() -> api.renewSession(session));
+    Future<Boolean> acquired = begin(() -> api.acquire(locked, value(renewal).toJson(), session));
+    return answer(renewed) && answer(acquired);
+  }
+
   @Override
   public void rehearse() throws IOException {
     String session = api.createSession();
     try {
       String rehearsal = key + "/rehearsals/" + nodeName();
       for (int i = 0; i < REHEARSALS; i++) {
-        long value = i;
-        Future<Boolean> renewed = begin(() -> api.renewSession(session));
-        Future<Boolean> acquired =
-            begin(() -> api.acquire(rehearsal, value(value).toJson(), session));
-        answer(renewed);
-        answer(acquired);
+        takeOver(rehearsal, session, i);
       }
-      api.deleteLocked(rehearsal, session);
+      try (Lease lease =
+          new ConsulLease(
+              api, options, rehearsal, session, System.nanoTime(), UNKNOWN_INDEX, REHEARSALS)) {
+        lease.renewNow();
+      }
     } finally {
       destroy(session);
     }

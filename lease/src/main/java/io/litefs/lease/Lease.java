@@ -46,6 +46,16 @@ public interface Lease extends AutoCloseable {
   Optional<String> awaitEnd(Duration timeout) throws InterruptedException;
 
   /**
+   * Renews the lease now, so that for a good part of its time to live no renewal is due, or under
+   * way: {@link #handOff} would wait for it. Does nothing for a lease that does not end.
+   *
+   * @throws IOException if its keeper does not answer, or the lease has ended
+   */
+  default void renewNow() throws IOException {
+    // It does not end.
+  }
+
+  /**
    * Lets go of the lease without giving it back, so that another node can go on with it without a
    * gap: it is not renewed here any more, {@link #close} leaves it alone, and the returned id lets
    * {@link Leaser#takeOver} continue it before its time to live is over. To be called once this

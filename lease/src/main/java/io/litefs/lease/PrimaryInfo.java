@@ -14,4 +14,17 @@ public record PrimaryInfo(String hostname, URI advertiseUrl) {
     Objects.requireNonNull(hostname, "hostname");
     Objects.requireNonNull(advertiseUrl, "advertiseUrl");
   }
+
+  // Written out: a record's own way is linked at its first use, while writers wait in a handoff.
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof PrimaryInfo that
+        && hostname.equals(that.hostname)
+        && advertiseUrl.equals(that.advertiseUrl);
+  }
+
+  @Override
+  public int hashCode() {
+    return 31 * hostname.hashCode() + advertiseUrl.hashCode();
+  }
 }

@@ -326,6 +326,20 @@ class ConsulLeaserTest {
     assertThatExceptionOfType(LeaseException.class).isThrownBy(taken::handOff);
   }
 
+  @Test
+  void isRenewedBeforeItIsDueIfAsked() throws Exception {
+    try (Lease lease = node("one").acquire().orElseThrow()) {
+      assertThat(lease.awaitEnd(TTL.dividedBy(4))).isEmpty();
+      Duration before = lease.remaining().orElseThrow();
+      String version = version();
+      lease.renewNow();
+      assertThat(lease.remaining().orElseThrow()).isGreaterThan(before);
+      assertThat(version()).isNotEqualTo(version);
+      lease.handOff();
+      assertThatExceptionOfType(LeaseException.class).isThrownBy(lease::renewNow);
+    }
+  }
+
   /** Others count a holder's time from the last version of the key that they have seen. */
   @Test
   void aLeaseThatIsTakenBackIsOfAnotherVersion() throws Exception {

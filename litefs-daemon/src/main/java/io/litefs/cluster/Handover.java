@@ -10,12 +10,24 @@ public interface Handover {
   Optional<Long> successor();
 
   /**
-   * Whether the replica may lead, and has all but a little, so that the rest is a matter of
-   * milliseconds. Waits for that, some seconds at most.
+   * Whether the replica may lead, and lacks little. Waits for that, some seconds at most.
    *
    * @throws IOException with the reason if not, or if it is not connected
    */
   void requireFit(long nodeId) throws IOException;
+
+  /**
+   * From now on each commit waits until the replica has taken in all but the last few, some
+   * milliseconds at most, so that those are all that it lacks when writers are made to wait.
+   * Returns when that is so, or after some seconds.
+   */
+  Pace keepClose(long nodeId);
+
+  /** Commits wait as long as this is open. */
+  interface Pace extends AutoCloseable {
+    @Override
+    void close();
+  }
 
   /**
    * Keeps writes of this node's clients for the next primary from now on, and waits a moment at

@@ -272,9 +272,10 @@ final class Leadership {
         held.handOff(); // says why not
       }
       handover.requireFit(nodeId);
-      role.change(Role.HANDING_OVER);
-      handover.settle();
-      try {
+      held.renewNow(); // Before writers are made to wait: a renewal takes some milliseconds.
+      try (Handover.Pace pace = handover.keepClose(nodeId)) {
+        role.change(Role.HANDING_OVER);
+        handover.settle();
         store.holdWriters(WRITER_PATIENCE);
       } catch (IOException e) {
         role.change(Role.PRIMARY);

@@ -5,6 +5,7 @@ import io.litefs.lease.PrimaryInfo;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -14,6 +15,9 @@ final class Promotion {
 
   /** How long a node that is to be promoted may take to find a primary that it can ask. */
   private static final Duration CONNECTION_LIMIT = Duration.ofSeconds(2);
+
+  /** How long a rehearsal that is under way may hold a promotion up. */
+  private static final Duration REHEARSAL_LIMIT = Duration.ofSeconds(5);
 
   /** How long it may take from the primary's consent until this node leads. */
   private static final Duration LIMIT = Duration.ofSeconds(10);
@@ -29,6 +33,7 @@ final class Promotion {
   private final CountDownLatch closed;
 
   private final AtomicBoolean begun = new AtomicBoolean();
+  private final CountDownLatch rehearsed = new CountDownLatch(1);
 
   Promotion(
       Leaser leaser, Peers peers, ClusterOptions options, CurrentRole role, CountDownLatch closed) {
@@ -53,6 +58,7 @@ final class Promotion {
     PrimaryInfo primary =
         now.primary().orElseThrow(() -> new IOException("this node is not connected to a primary"));
     // Before writers are made to wait: this node gets through to who gives the lease.
+    awaitRehearsal();
     leaser.primary();
     peers.askForLease(primary.advertiseUrl());
     if (!role.await(RoleState::isPrimary, LIMIT)) {
@@ -70,6 +76,18 @@ final class Promotion {
     }
   }
 
+  private void awaitRehearsal() throws IOException {
+    if (!begun.get()) {
+      return;
+    }
+    try {
+      rehearsed.await(REHEARSAL_LIMIT.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
+    }
+  }
+
   private void prepare() {
     try {
       leaser.rehearse();
@@ -77,6 +95,8 @@ final class Promotion {
       if (closed.getCount() > 0) {
         log.warn("this node could not take over the lease: {}", e.getMessage());
       }
+    } finally {
+      rehearsed.countDown();
     }
     if (!options.promote()) {
       return;

@@ -2,10 +2,13 @@ package io.litefs.daemon;
 
 import io.litefs.cluster.Handover;
 import io.litefs.ltx.Pos;
+import io.litefs.ltx.Txid;
 import io.litefs.replication.ReplicaStatus;
 import io.litefs.replication.StreamHandler;
+import io.litefs.store.CommitPace;
 import io.litefs.store.Store;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.Comparator;
 import java.util.Map;
 import java.util.Optional;
@@ -18,11 +21,17 @@ record StreamHandover(StreamHandler streams, Store store, Runnable settling) imp
   /** Transactions that a node may lack for which writers are made to wait. */
   private static final long NEAR = 1000;
 
-  /** Transactions for which they wait some milliseconds at most: those are on their way always. */
+  /**
+   * Transactions of a database for which they wait some milliseconds at most: those are on their
+   * way always.
+   */
   private static final long CLOSE = 4;
 
   /** How long a node may take to connect, and to be in sync, and again to be that close. */
   private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(2);
+
+  /** How long a commit waits at most, so that a replica that has died does not stop writers. */
+  private static final Duration PACE = Duration.ofMillis(50);
 
   private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
   private static final long CLOSE_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(1);
@@ -51,27 +60,30 @@ record StreamHandover(StreamHandler streams, Store store, Runnable settling) imp
     requireFit(
         replica.orElseThrow(() -> new IOException("node %016X is not connected".formatted(nodeId))),
         sum(store.receivedPositions()));
-    awaitClose(nodeId);
   }
 
-  /**
-   * Waits until the node has taken in all but the last transactions: what has been sent may be
-   * lying in buffers. If that never is, because writers outrun it, they must wait for the rest.
-   */
-  private void awaitClose(long nodeId) {
+  /** What has been sent may be lying in buffers: only what the node says counts. */
+  @Override
+  public Pace keepClose(long nodeId) {
+    store.pace(
+        (database, last) ->
+            streams
+                .acknowledgements()
+                .awaitNode(nodeId, database, new Txid(Math.max(0, last.value() - CLOSE)), PACE));
     long deadline = System.nanoTime() + PATIENCE_NANOS;
     while (notTakenIn(nodeId) > CLOSE && System.nanoTime() - deadline < 0) {
       LockSupport.parkNanos(CLOSE_PAUSE_NANOS);
     }
+    return () -> store.pace(CommitPace.FREE);
   }
 
-  /** A node of another implementation does not say what it has. */
+  /** Of the database of which it lacks most. A node of another implementation does not say. */
   private long notTakenIn(long nodeId) {
     long count = 0;
     for (Map.Entry<String, Pos> held : streams.acknowledgements().positions(nodeId).entrySet()) {
       Pos here = store.position(held.getKey());
       if (here != null) {
-        count += Math.max(0, here.txid().value() - held.getValue().txid().value());
+        count = Math.max(count, here.txid().value() - held.getValue().txid().value());
       }
     }
     return count;

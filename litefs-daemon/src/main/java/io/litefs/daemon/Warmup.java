@@ -38,6 +38,9 @@ final class Warmup {
 
   private static final long LIMIT_MILLIS = 60_000;
 
+  /** With a rollback journal, and with a WAL. */
+  private static final byte[] FILE_FORMATS = {1, 2};
+
   private Warmup() {}
 
   public static void main(String[] args) throws IOException, InterruptedException {
@@ -96,8 +99,8 @@ final class Warmup {
   }
 
   /**
-   * Two nodes, a transaction in each journal mode that goes from one to the other, and the lease
-   * there and back: writers wait for the classes of that way.
+   * Two nodes, transactions in each journal mode that go from one to the other, and the lease there
+   * and back under an application's hands: writers wait for the classes of that way.
    */
   private static void nodes(Path dir)
       throws IOException, CommandException, ConfigException, InterruptedException {
@@ -116,8 +119,8 @@ final class Warmup {
       two.start();
       two.ready().join();
       EventReader events = new EventReader(url(ports[1]));
-      for (byte fileFormat : new byte[] {1, 2}) {
-        String name = "warmup" + fileFormat;
+      for (byte fileFormat : FILE_FORMATS) {
+        String name = name(fileFormat);
         byte[] database = emptyDatabase(fileFormat);
         for (long txid = 1; txid <= 2; txid++) {
           first.importDatabase(name, database.length, () -> new ByteArrayInputStream(database));
@@ -131,10 +134,31 @@ final class Warmup {
           answer.readAllBytes();
         }
       }
-      second.promote();
-      first.promote();
+      try (WarmupWriter application = WarmupWriter.start()) {
+        commit(application, dir.resolve("first"));
+        second.promote();
+        commit(application, dir.resolve("second"));
+        first.promote();
+        commit(application, dir.resolve("first"));
+      }
     }
     staticLease(firstConfig.lease());
+  }
+
+  private static void commit(WarmupWriter application, Path home) {
+    try {
+      for (int i = 0; i < 2; i++) {
+        for (byte fileFormat : FILE_FORMATS) {
+          application.commit(home.resolve("mount").resolve(name(fileFormat)));
+        }
+      }
+    } catch (IOException e) {
+      System.err.println("litefs: warm-up goes on without an application: " + e.getMessage());
+    }
+  }
+
+  private static String name(byte fileFormat) {
+    return "warmup" + fileFormat;
   }
 
   private static void staticLease(LeaseConfig config) throws IOException {
@@ -184,7 +208,7 @@ final class Warmup {
   /**
    * A SQLite database without tables: one page, which is the root of the empty schema.
    *
-   * @param fileFormat 1 for a rollback journal, 2 for a WAL
+   * @param fileFormat one of {@link #FILE_FORMATS}
    */
   private static byte[] emptyDatabase(byte fileFormat) {
     ByteBuffer page = ByteBuffer.allocate(4096);

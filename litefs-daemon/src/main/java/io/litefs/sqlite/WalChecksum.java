@@ -16,6 +16,17 @@ public record WalChecksum(int s1, int s2) {
   /** Before any data. */
   public static final WalChecksum ZERO = new WalChecksum(0, 0);
 
+  // As in io.litefs.ltx.Txid.
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof WalChecksum that && s1 == that.s1 && s2 == that.s2;
+  }
+
+  @Override
+  public int hashCode() {
+    return 31 * s1 + s2;
+  }
+
   /**
    * The state after all that remains in {@code data}, heap or direct, whose position, limit and
    * order stay as they are.

@@ -21,4 +21,18 @@ record DatabaseState(Pos pos, int pageSize, long pageCount) {
   boolean isDropped() {
     return pageCount == 0 && pos.checksum().equals(Checksum.EMPTY_DATABASE);
   }
+
+  // As in io.litefs.ltx.Txid.
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof DatabaseState that
+        && pageSize == that.pageSize
+        && pageCount == that.pageCount
+        && pos.equals(that.pos);
+  }
+
+  @Override
+  public int hashCode() {
+    return 31 * (31 * pos.hashCode() + pageSize) + Long.hashCode(pageCount);
+  }
 }

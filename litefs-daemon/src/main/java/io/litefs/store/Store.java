@@ -90,8 +90,19 @@ public final class Store implements ChangeSource, Closeable {
   private final HaltLocks haltLocks = new HaltLocks(this);
   private final ForwardedWrites forwardedWrites = new ForwardedWrites(this);
 
+  /** {@link CommitPace#FREE} lets commits go on as fast as they can. */
+  public void pace(CommitPace commits) {
+    pace = commits;
+  }
+
+  CommitPace pace() {
+    return pace;
+  }
+
   /** Null if commits wait for nobody. */
   private volatile CommitSync commitSync;
+
+  private volatile CommitPace pace = CommitPace.FREE;
 
   private volatile Role role = Role.NONE;
 

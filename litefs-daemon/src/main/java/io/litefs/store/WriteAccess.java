@@ -79,7 +79,10 @@ final class WriteAccess implements CommitGate {
     CommitSync sync = store.commitSync();
     if (now != null) {
       now.forward(file, after);
-    } else if (sync != null && store.isPrimary() && !takingBack && !irrevocable) {
+      return;
+    }
+    store.pace().await(database.name(), database.pos().txid());
+    if (sync != null && store.isPrimary() && !takingBack && !irrevocable) {
       sync.before(database.name());
     }
   }

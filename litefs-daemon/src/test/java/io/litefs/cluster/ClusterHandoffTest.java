@@ -84,7 +84,15 @@ class ClusterHandoffTest {
   void commitsThatTheLeaseHasLetPassGoBeforeTheLease() throws IOException {
     cluster.handOff(REPLICA);
     assertThat(events)
-        .startsWith("hold writers", "lease: over", "await commits", "send lease", "become replica")
+        .startsWith(
+            "renew lease",
+            "pace",
+            "hold writers",
+            "free",
+            "lease: over",
+            "await commits",
+            "send lease",
+            "become replica")
         .doesNotContain("release writers");
     assertThat(roles).startsWith(Role.HANDING_OVER, Role.DEMOTED);
   }
@@ -94,8 +102,13 @@ class ClusterHandoffTest {
     commitHangs = true;
     assertThatThrownBy(() -> cluster.handOff(REPLICA)).hasMessage("a.db: does not end");
     assertThat(events)
-        .containsExactly(
-            "hold writers", "lease: over", "await commits", "take lease back", "release writers");
+        .endsWith(
+            "hold writers",
+            "free",
+            "lease: over",
+            "await commits",
+            "take lease back",
+            "release writers");
     assertThat(cluster.state().role()).isEqualTo(Role.PRIMARY);
     assertThat(cluster.mayCommit()).isTrue();
   }
@@ -182,6 +195,11 @@ class ClusterHandoffTest {
       } catch (ExecutionException e) {
         throw new AssertionError(e);
       }
+    }
+
+    @Override
+    public void renewNow() {
+      events.add("renew lease");
     }
 
     @Override
@@ -314,6 +332,12 @@ class ClusterHandoffTest {
     @Override
     public void requireFit(long nodeId) {
       assertThat(nodeId).isEqualTo(REPLICA);
+    }
+
+    @Override
+    public Pace keepClose(long nodeId) {
+      events.add("pace");
+      return () -> events.add("free");
     }
 
     @Override

@@ -46,6 +46,11 @@ class ClusterTest {
         }
 
         @Override
+        public Pace keepClose(long nodeId) {
+          throw new AssertionError("not connected");
+        }
+
+        @Override
         public void settle() {}
 
         @Override

@@ -211,6 +211,23 @@ class StoreTest {
   }
 
   @Test
+  void eachTransactionIsPacedBeforeItIsInTheLog() throws Exception {
+    Database database = arrive("a.db", content, 4096);
+    List<String> paced = new ArrayList<>();
+    primary.store.pace(
+        (name, last) -> paced.add(name + " " + last.value() + " " + database.log().fileCount()));
+    for (int i = 0; i < 2; i++) {
+      execute(source, "INSERT INTO t VALUES (randomblob(5000))");
+      primary.overwrite("a.db", source);
+    }
+    primary.store.pace(CommitPace.FREE);
+    execute(source, "INSERT INTO t VALUES (randomblob(5000))");
+    primary.overwrite("a.db", source);
+    assertThat(paced).containsExactly("a.db 1 1", "a.db 2 2");
+    assertThat(database.pos().txid()).isEqualTo(new Txid(4));
+  }
+
+  @Test
   void renameIsCreationAndDrop() throws Exception {
     arrive("a.db", content, 4096);
     primary.store.rename("a.db", "b.db");

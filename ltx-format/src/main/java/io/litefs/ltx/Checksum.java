@@ -20,6 +20,17 @@ public record Checksum(long value) {
   /** A database without pages: one that was dropped. */
   public static final Checksum EMPTY_DATABASE = new Checksum(FLAG);
 
+  // As in Txid.
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof Checksum that && value == that.value;
+  }
+
+  @Override
+  public int hashCode() {
+    return Long.hashCode(value);
+  }
+
   /**
    * Reads 16 hex digits.
    *

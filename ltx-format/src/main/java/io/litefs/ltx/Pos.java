@@ -17,6 +17,17 @@ public record Pos(Txid txid, Checksum checksum) {
     Objects.requireNonNull(checksum, "checksum");
   }
 
+  // As in Txid.
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof Pos that && txid.equals(that.txid) && checksum.equals(that.checksum);
+  }
+
+  @Override
+  public int hashCode() {
+    return 31 * txid.hashCode() + checksum.hashCode();
+  }
+
   /**
    * Reads the text form, {@code <txid>/<checksum>}, 16 hex digits each.
    *

@@ -112,6 +112,36 @@ public final class Acknowledgements {
   }
 
   /**
+   * Waits until a node holds a TXID of a database, or a later one. Does not wait for one that has
+   * said nothing of that database, or is gone.
+   *
+   * @return false if it does not within {@code timeout}, or the thread is interrupted
+   */
+  public boolean awaitNode(long nodeId, String database, Txid txid, Duration timeout) {
+    long nanos = timeout.toNanos();
+    lock.lock();
+    try {
+      while (lacks(nodeId, database, txid)) {
+        if (nanos <= 0) {
+          return false;
+        }
+        nanos = changed.awaitNanos(nanos);
+      }
+      return true;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private boolean lacks(long nodeId, String database, Txid txid) {
+    Pos held = positions(nodeId).get(database);
+    return held != null && held.txid().compareTo(txid) < 0;
+  }
+
+  /**
    * Waits until {@code wanted} replicas that acknowledge are in sync and want the database.
    *
    * @return false if they are not within {@code timeout}
@@ -151,6 +181,7 @@ public final class Acknowledgements {
     lock.lock();
     try {
       replicas.remove(stream);
+      changed.signalAll();
     } finally {
       lock.unlock();
     }

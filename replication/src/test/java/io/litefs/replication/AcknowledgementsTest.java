@@ -64,6 +64,28 @@ class AcknowledgementsTest {
   }
 
   @Test
+  void oneNodeIsWaitedForAsLongAsItIsThereAndBehind() throws Exception {
+    assertThat(acks.awaitNode(1, "a.db", new Txid(5), Duration.ZERO)).isTrue();
+    acks.connected("one", 1, db -> true);
+    acks.connected("two", 2, db -> true);
+    acks.acknowledged("two", "a.db", pos(5, 55));
+    assertThat(acks.awaitNode(1, "a.db", new Txid(5), Duration.ZERO)).as("says nothing").isTrue();
+    acks.acknowledged("one", "a.db", pos(4, 44));
+    assertThat(acks.awaitNode(1, "a.db", new Txid(4), Duration.ZERO)).isTrue();
+    assertThat(acks.awaitNode(1, "a.db", new Txid(5), Duration.ZERO)).isFalse();
+    for (Runnable end :
+        new Runnable[] {
+          () -> acks.acknowledged("one", "a.db", pos(5, 55)), () -> acks.gone("one"),
+        }) {
+      acks.acknowledged("one", "a.db", pos(4, 44));
+      CompletableFuture<Boolean> waiting =
+          CompletableFuture.supplyAsync(() -> acks.awaitNode(1, "a.db", new Txid(5), LONG));
+      end.run();
+      assertThat(waiting.get()).isTrue();
+    }
+  }
+
+  @Test
   void whoWaitsIsWokenByTheLastOneThatIsNeeded() throws Exception {
     acks.connected("one", 1, db -> true);
     acks.connected("two", 2, db -> true);
