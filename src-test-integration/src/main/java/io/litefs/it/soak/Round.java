@@ -135,8 +135,12 @@ final class Round {
     }
   }
 
-  /** The moment is what is random here. */
   private void pause(int maxMillis) {
+    pause(random, maxMillis);
+  }
+
+  /** The moment is what is random here: it waits for nothing. */
+  static void pause(Random random, int maxMillis) {
     long nanos = (long) (random.nextDouble() * TimeUnit.MILLISECONDS.toNanos(maxMillis));
     long until = System.nanoTime() + nanos;
     while (System.nanoTime() < until) {

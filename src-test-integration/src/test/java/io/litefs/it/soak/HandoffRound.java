@@ -1,5 +1,6 @@
 package io.litefs.it.soak;
 
+import io.litefs.it.Await;
 import io.litefs.it.Commands;
 import io.litefs.it.ElectedCluster;
 import io.litefs.it.Node;
@@ -15,8 +16,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 
 /** Writers on both nodes, some handoffs, perhaps a kill; then quiet, and every check. */
 final class HandoffRound {
@@ -185,7 +184,7 @@ final class HandoffRound {
       life.note("started " + writers.get(i) + " on " + name(node));
     }
     writers.forEach(
-        writer -> io.litefs.it.Await.until(LIMIT, writer + " begins", writer::hasBegun));
+        writer -> Await.until(LIMIT, writer + " begins", writer::hasBegun));
   }
 
   private String name(Node node) {
@@ -193,11 +192,7 @@ final class HandoffRound {
   }
 
   private void pause(int maxMillis) {
-    long until =
-        System.nanoTime() + (long) (random.nextDouble() * TimeUnit.MILLISECONDS.toNanos(maxMillis));
-    while (System.nanoTime() < until) {
-      LockSupport.parkNanos(until - System.nanoTime());
-    }
+    Round.pause(random, maxMillis);
   }
 
   private void strike() {
