@@ -37,7 +37,9 @@ final class ConsulLease implements Lease {
   private String endReason;
   private boolean closed;
 
-  /** Version of the key as we wrote it last. The renewing thread's own after the start. */
+  /**
+   * Version of the key as we wrote it last. Guarded by {@link #renewing}, as is {@link #renewal}.
+   */
   private long index;
 
   private long renewal;
@@ -197,17 +199,22 @@ final class ConsulLease implements Lease {
   public void renewNow() throws IOException {
     awaitRenewal();
     try {
-      if (!isHeld()) {
-        throw new LeaseException("the lease has ended");
-      }
+      requireHeld();
       renewOnce();
+      requireHeld(); // It may have taken too long.
     } finally {
       renewing.unlock();
     }
   }
 
+  private void requireHeld() throws LeaseException {
+    if (!isHeld()) {
+      throw new LeaseException("the lease has ended");
+    }
+  }
+
   /** Takes {@link #renewing}. */
-  private void awaitRenewal() throws LeaseException {
+  private void awaitRenewal() throws IOException {
     boolean idle = false;
     try {
       idle = renewing.tryLock(CLOSE_PATIENCE.toNanos(), TimeUnit.NANOSECONDS);
@@ -215,7 +222,7 @@ final class ConsulLease implements Lease {
       Thread.currentThread().interrupt();
     }
     if (!idle) {
-      throw new LeaseException("Consul does not answer");
+      throw new IOException("Consul does not answer");
     }
   }
 
@@ -280,13 +287,11 @@ final class ConsulLease implements Lease {
   // ------------------------------------------------------------ its end
 
   @Override
-  public String handOff() throws LeaseException {
+  public String handOff() throws IOException {
     awaitRenewal();
     try {
       synchronized (this) {
-        if (!isHeld()) {
-          throw new LeaseException("the lease has ended");
-        }
+        requireHeld();
         closed = true;
         end("it was handed over");
         return session;

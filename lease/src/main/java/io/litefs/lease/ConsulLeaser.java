@@ -26,7 +26,7 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Keys: {@code <key>} the lock, see {@link Holder}; {@code <key>/clusterid}; {@code
  * <key>/nodes/<id>} an advertise URL for each node that ever announced itself; {@code
- * <key>/rehearsals/<id>} for a moment, see {@link #rehearse}.
+ * <key>/rehearsals/<session>} for a moment, see {@link #rehearse}.
  */
 public final class ConsulLeaser implements Leaser {
 
@@ -149,7 +149,8 @@ public final class ConsulLeaser implements Leaser {
   public void rehearse() throws IOException {
     String session = api.createSession();
     try {
-      String rehearsal = key + "/rehearsals/" + nodeName();
+      // Of this session alone: one that was killed in a rehearsal has its key for a while.
+      String rehearsal = key + "/rehearsals/" + session;
       for (int i = 0; i < REHEARSALS; i++) {
         takeOver(rehearsal, session, i);
       }

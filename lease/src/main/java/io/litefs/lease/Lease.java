@@ -49,7 +49,8 @@ public interface Lease extends AutoCloseable {
    * Renews the lease now, so that for a good part of its time to live no renewal is due, or under
    * way: {@link #handOff} would wait for it. Does nothing for a lease that does not end.
    *
-   * @throws IOException if its keeper does not answer, or the lease has ended
+   * @throws LeaseException if the lease has ended
+   * @throws IOException if its keeper does not answer; the lease goes on
    */
   default void renewNow() throws IOException {
     // It does not end.

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -84,7 +85,9 @@ final class CurrentRole {
       state = now;
       log.info("role: {} -> {}{}", before.role(), role, describe(now));
       // After the change: the kernel asks again as soon as it has forgotten.
-      kernel.invalidateEntry(".primary");
+      if (!Objects.equals(before.primaryHostname(), now.primaryHostname())) {
+        kernel.invalidateEntry(".primary");
+      }
       kernel.invalidateAttributes(".lag");
       for (Consumer<RoleState> listener : listeners) {
         listener.accept(now);

@@ -272,7 +272,7 @@ final class Leadership {
         held.handOff(); // says why not
       }
       handover.requireFit(nodeId);
-      held.renewNow(); // Before writers are made to wait: a renewal takes some milliseconds.
+      renewEarly(held);
       try (Handover.Pace pace = handover.keepClose(nodeId)) {
         role.change(Role.HANDING_OVER);
         handover.settle();
@@ -289,6 +289,18 @@ final class Leadership {
       role.change(Role.DEMOTED);
     } finally {
       handing.unlock();
+    }
+  }
+
+  /** Before writers are made to wait: they would for a renewal that is under way. */
+  private static void renewEarly(Lease held) throws IOException {
+    try {
+      held.renewNow();
+    } catch (LeaseException e) {
+      throw e;
+    } catch (IOException e) {
+      // The successor may get through to Consul, or this node's is about to stop as well.
+      log.info("handing over a lease that could not be renewed before: {}", e.getMessage());
     }
   }
 

@@ -30,6 +30,9 @@ record StreamHandover(StreamHandler streams, Store store, Runnable settling) imp
   /** How long a node may take to connect, and to be in sync, and again to be that close. */
   private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(2);
 
+  /** As {@link #CLOSE}, of all databases together. */
+  private static final long CLOSE_ALL = 16;
+
   /** How long a commit waits at most, so that a replica that has died does not stop writers. */
   private static final Duration PACE = Duration.ofMillis(50);
 
@@ -71,19 +74,19 @@ record StreamHandover(StreamHandler streams, Store store, Runnable settling) imp
                 .acknowledgements()
                 .awaitNode(nodeId, database, new Txid(Math.max(0, last.value() - CLOSE)), PACE));
     long deadline = System.nanoTime() + PATIENCE_NANOS;
-    while (notTakenIn(nodeId) > CLOSE && System.nanoTime() - deadline < 0) {
+    while (notTakenIn(nodeId) > CLOSE_ALL && System.nanoTime() - deadline < 0) {
       LockSupport.parkNanos(CLOSE_PAUSE_NANOS);
     }
     return () -> store.pace(CommitPace.FREE);
   }
 
-  /** Of the database of which it lacks most. A node of another implementation does not say. */
+  /** Of all databases. A node of another implementation does not say what it has. */
   private long notTakenIn(long nodeId) {
     long count = 0;
     for (Map.Entry<String, Pos> held : streams.acknowledgements().positions(nodeId).entrySet()) {
       Pos here = store.position(held.getKey());
       if (here != null) {
-        count = Math.max(count, here.txid().value() - held.getValue().txid().value());
+        count += Math.max(0, here.txid().value() - held.getValue().txid().value());
       }
     }
     return count;

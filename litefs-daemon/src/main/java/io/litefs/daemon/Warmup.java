@@ -140,6 +140,8 @@ final class Warmup {
         commit(application, dir.resolve("second"));
         first.promote();
         commit(application, dir.resolve("first"));
+      } catch (IOException e) {
+        System.err.println("litefs: warm-up without handoffs: " + e.getMessage());
       }
     }
     staticLease(firstConfig.lease());

@@ -6,7 +6,8 @@ import io.litefs.posix.Errno;
 /**
  * Makes the kernel look every name of a mount up again when it meets it next ({@code
  * FUSE_NOTIFY_INC_EPOCH}, Linux 6.16). Unlike the notification for one name this one waits for no
- * lock: a daemon that is killed in it ends. Nodes, their pages and open files stay. Thread-safe.
+ * lock: a daemon that is killed in it ends. Open files stay what they are; of a file that nobody
+ * has open the kernel drops its pages. Thread-safe.
  */
 final class NameEpoch {
 

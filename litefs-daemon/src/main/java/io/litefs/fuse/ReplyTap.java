@@ -19,9 +19,9 @@ import org.slf4j.LoggerFactory;
  * the kernel does not know the node yet and the store is lost, and the size would stay wrong for an
  * hour. (Later replies are safe: the kernel drops attributes that were asked for before a store.)
  * So a size that comes with a new name is not to be remembered: the first that needs it asks again.
- * A name is looked up once an hour at most, so that costs nothing. CREATE is exempt where caches
- * are not used: a rollback journal is created in every transaction and asked for its attributes at
- * once.
+ * A name is looked up seldom, once an hour or when names have changed, so that costs nothing.
+ * CREATE is exempt where caches are not used: a rollback journal is created in every transaction
+ * and asked for its attributes at once.
  */
 final class ReplyTap {
 

@@ -4,7 +4,9 @@ import io.litefs.ltx.Txid;
 
 /**
  * Slows a primary's commits down. Implemented by the daemon. Called before each transaction is in
- * the log, under the database's lock: what waits here holds up this database and no other.
+ * the log, under the database's lock: what waits here holds up this database, and whoever looks a
+ * name up if the application is about to remove its journal (the kernel has the directory locked
+ * then).
  */
 public interface CommitPace {
 

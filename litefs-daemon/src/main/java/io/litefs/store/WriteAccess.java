@@ -81,8 +81,11 @@ final class WriteAccess implements CommitGate {
       now.forward(file, after);
       return;
     }
+    if (takingBack) {
+      return; // It must neither wait nor fail.
+    }
     store.pace().await(database.name(), database.pos().txid());
-    if (sync != null && store.isPrimary() && !takingBack && !irrevocable) {
+    if (sync != null && store.isPrimary() && !irrevocable) {
       sync.before(database.name());
     }
   }

@@ -47,6 +47,8 @@ class ClusterHandoffTest {
   private final CountDownLatch leads = new CountDownLatch(1);
   private final CountDownLatch closed = new CountDownLatch(1);
   private volatile boolean commitHangs;
+  private volatile boolean writerDoesNotEnd;
+  private volatile boolean consulIsAway;
   private volatile boolean receiverIsGone;
   private volatile boolean leaseIsLost;
   private volatile Instant now = Instant.parse("2026-01-02T03:04:05Z");
@@ -119,6 +121,22 @@ class ClusterHandoffTest {
     assertThatThrownBy(() -> cluster.handOff(REPLICA)).hasMessage("gone");
     assertThat(events).endsWith("send lease", "take lease back", "release writers");
     assertThat(cluster.state().role()).isEqualTo(Role.PRIMARY);
+  }
+
+  @Test
+  void aWriterThatDoesNotEndKeepsTheLeaseAndNobodyIsPacedAnyMore() {
+    writerDoesNotEnd = true;
+    assertThatThrownBy(() -> cluster.handOff(REPLICA)).hasMessage("a.db: python is writing");
+    assertThat(events).containsExactly("renew lease", "pace", "hold writers", "free");
+    assertThat(cluster.state().role()).isEqualTo(Role.PRIMARY);
+  }
+
+  /** The successor may get through to it. */
+  @Test
+  void aLeaseThatCannotBeRenewedIsHandedOverAllTheSame() throws IOException {
+    consulIsAway = true;
+    cluster.handOff(REPLICA);
+    assertThat(events).contains("send lease", "become replica");
   }
 
   /** Else the databases would be taken from applications and given back in the same breath. */
@@ -198,8 +216,11 @@ class ClusterHandoffTest {
     }
 
     @Override
-    public void renewNow() {
+    public void renewNow() throws IOException {
       events.add("renew lease");
+      if (consulIsAway) {
+        throw new IOException("cannot be reached");
+      }
     }
 
     @Override
@@ -295,8 +316,11 @@ class ClusterHandoffTest {
     }
 
     @Override
-    public void holdWriters(Duration patience) {
+    public void holdWriters(Duration patience) throws IOException {
       events.add("hold writers");
+      if (writerDoesNotEnd) {
+        throw new IOException("a.db: python is writing");
+      }
     }
 
     @Override

@@ -27,6 +27,7 @@ class PromotionTest {
 
   private final BlockingQueue<String> calls = new LinkedBlockingQueue<>();
   private volatile boolean keeperAnswers = true;
+  private volatile CountDownLatch rehearsalEnds = new CountDownLatch(0);
   private final CurrentRole role =
       new CurrentRole(
           (KernelCache) proxy(KernelCache.class, name -> null), () -> "id", InstantSource.system());
@@ -68,7 +69,28 @@ class PromotionTest {
   /** As right after a handoff between two others. */
   @Test
   void itWaitsForAPrimaryThatIsAboutToBeFound() throws Exception {
+    FutureTask<Void> promoted = promoteUntilItWaits(promotion(true, false));
+    role.follow(PRIMARY);
+    promoted.get();
+    assertThat(calls).containsExactly("primary", "ask http://one:20202");
+  }
+
+  /** Writers would wait for code that runs for the first time. */
+  @Test
+  void itWaitsForARehearsalThatIsUnderWay() throws Exception {
+    rehearsalEnds = new CountDownLatch(1);
+    role.follow(PRIMARY);
     Promotion promotion = promotion(true, false);
+    promotion.inSync();
+    assertThat(calls.take()).isEqualTo("rehearse");
+    FutureTask<Void> promoted = promoteUntilItWaits(promotion);
+    assertThat(calls).isEmpty();
+    rehearsalEnds.countDown();
+    promoted.get();
+    assertThat(calls).containsExactly("primary", "ask http://one:20202");
+  }
+
+  private static FutureTask<Void> promoteUntilItWaits(Promotion promotion) {
     FutureTask<Void> promoted =
         new FutureTask<>(
             () -> {
@@ -80,9 +102,7 @@ class PromotionTest {
     while (thread.isAlive() && thread.getState() != Thread.State.TIMED_WAITING) {
       Thread.onSpinWait();
     }
-    role.follow(PRIMARY);
-    promoted.get();
-    assertThat(calls).containsExactly("primary", "ask http://one:20202");
+    return promoted;
   }
 
   @Test
@@ -120,7 +140,10 @@ class PromotionTest {
   private Object leaser(String method) throws LeaseException {
     calls.add(method);
     return switch (method) {
-      case "rehearse" -> null;
+      case "rehearse" -> {
+        await(rehearsalEnds);
+        yield null;
+      }
       case "primary" -> {
         if (!keeperAnswers) {
           throw new LeaseException("no answer");
@@ -129,6 +152,14 @@ class PromotionTest {
       }
       default -> throw new AssertionError(method);
     };
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
   }
 
   private interface Answer {

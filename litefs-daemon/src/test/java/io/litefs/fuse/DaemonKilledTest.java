@@ -8,6 +8,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -115,6 +116,8 @@ class DaemonKilledTest extends MountFixture {
       assertThat(daemon.nextAnswer()).isEqualTo("ok");
       assertThat(endsWithinASecond(daemon.process)).isTrue();
     } else {
+      Await.until(
+          "the notification waits in the kernel", SOON, () -> hasAThreadInTheKernel(daemon));
       assertThat(endsWithinASecond(daemon.process)).as("or else docs/fuse.md is wrong").isFalse();
       MountedDaemon.Control second = mount();
       assertThat(daemon.process.waitFor(5, TimeUnit.SECONDS)).isTrue();
@@ -152,6 +155,18 @@ class DaemonKilledTest extends MountFixture {
     assertThat(careless.waitFor(5, TimeUnit.SECONDS)).isTrue();
     assertThat(Files.readAllBytes(file("db"))).containsOnly(1);
     assertThat(second.ask("unmount")).isNotNull();
+  }
+
+  /** One that cannot be killed there. */
+  private static boolean hasAThreadInTheKernel(MountedDaemon.Control daemon) throws IOException {
+    try (Stream<Path> threads = Files.list(Path.of("/proc/" + daemon.process.pid() + "/task"))) {
+      for (Path thread : threads.toList()) {
+        if (Files.readString(thread.resolve("stat")).contains(") D ")) {
+          return true;
+        }
+      }
+      return false;
+    }
   }
 
   /** Linux 6.16 and later. */

@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.Test;
 
 /** What replicas say that they hold: its form, and who counts. */
@@ -78,8 +79,13 @@ class AcknowledgementsTest {
           () -> acks.acknowledged("one", "a.db", pos(5, 55)), () -> acks.gone("one"),
         }) {
       acks.acknowledged("one", "a.db", pos(4, 44));
-      CompletableFuture<Boolean> waiting =
-          CompletableFuture.supplyAsync(() -> acks.awaitNode(1, "a.db", new Txid(5), LONG));
+      FutureTask<Boolean> waiting =
+          new FutureTask<>(() -> acks.awaitNode(1, "a.db", new Txid(5), LONG));
+      Thread thread = new Thread(waiting);
+      thread.start();
+      while (thread.getState() != Thread.State.TIMED_WAITING) {
+        Thread.onSpinWait();
+      }
       end.run();
       assertThat(waiting.get()).isTrue();
     }

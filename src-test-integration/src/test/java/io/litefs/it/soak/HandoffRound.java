@@ -183,8 +183,7 @@ final class HandoffRound {
               kind, PATIENCE, writer, db.name(), node.db(db.name()), false, script, dir, stop));
       life.note("started " + writers.get(i) + " on " + name(node));
     }
-    writers.forEach(
-        writer -> Await.until(LIMIT, writer + " begins", writer::hasBegun));
+    writers.forEach(writer -> Await.until(LIMIT, writer + " begins", writer::hasBegun));
   }
 
   private String name(Node node) {

@@ -72,7 +72,6 @@ class SyncOrderTest {
     List<FileOperation> operations = stopAndRead(primary);
     int end = last(operations, operations.size(), Kind.UNLINK, JOURNAL);
     int restored = last(operations, end, Kind.WRITE, DATABASE);
-    operations.stream().filter(o -> o.bytes().length != 65536).forEach(System.out::println);
     assertThat(restored).as("pages have spilled").isNotNegative();
     assertThat(operations.subList(restored, end))
         .as("between the last page and the end of the journal")
