@@ -90,18 +90,10 @@ public final class Store implements ChangeSource, Closeable {
   private final HaltLocks haltLocks = new HaltLocks(this);
   private final ForwardedWrites forwardedWrites = new ForwardedWrites(this);
 
-  /** {@link CommitPace#FREE} lets commits go on as fast as they can. */
-  public void pace(CommitPace commits) {
-    pace = commits;
-  }
-
-  CommitPace pace() {
-    return pace;
-  }
-
   /** Null if commits wait for nobody. */
   private volatile CommitSync commitSync;
 
+  /** Another one only while a handoff is prepared. */
   private volatile CommitPace pace = CommitPace.FREE;
 
   private volatile Role role = Role.NONE;
@@ -707,6 +699,15 @@ public final class Store implements ChangeSource, Closeable {
   /** Null if commits wait for nobody. */
   CommitSync commitSync() {
     return commitSync;
+  }
+
+  /** {@link CommitPace#FREE} lets commits go on as fast as they can. Any thread. */
+  public void pace(CommitPace commits) {
+    pace = commits;
+  }
+
+  CommitPace pace() {
+    return pace;
   }
 
   /** The halt locks that this node has given to replicas, as their primary. */
