@@ -77,7 +77,7 @@ final class LogSync {
     Path segment = dir.resolveSibling("segment");
     restore(dir, segment);
     PosixFile directory = PosixFile.open(dir, PosixFile.O_RDONLY, 0);
-    return new LogSync(directory, new SyncSegment(segment, background, disk), disk);
+    return new LogSync(directory, new SyncSegment(segment, dir, background, disk), disk);
   }
 
   /** Writes the files that the segment holds and that are not on disk as they were. */

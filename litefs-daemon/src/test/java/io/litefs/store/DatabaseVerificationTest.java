@@ -120,7 +120,8 @@ class DatabaseVerificationTest {
   void aTornFileOfWhichTheSegmentHasACopyIsNotDamaged() throws Exception {
     byte[] whole = Files.readAllBytes(ltx());
     node.close();
-    SyncSegment segment = new SyncSegment(dir.resolve("segment"), Runnable::run, new LogDisk());
+    SyncSegment segment =
+        new SyncSegment(dir.resolve("segment"), dir.resolve("ltx"), Runnable::run, new LogDisk());
     try (var file = io.litefs.posix.PosixFile.open(ltx(), io.litefs.posix.PosixFile.O_RDWR, 0)) {
       assertThat(segment.write(List.of(file))).isTrue();
     }

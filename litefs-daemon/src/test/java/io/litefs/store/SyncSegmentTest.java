@@ -41,7 +41,7 @@ class SyncSegmentTest {
 
   @Test
   void readsBackWhatWasWrittenInOrder() throws IOException {
-    SyncSegment segment = new SyncSegment(path(), background::add, new LogDisk());
+    SyncSegment segment = new SyncSegment(path(), dir, background::add, new LogDisk());
     PosixFile a = file(1);
     PosixFile b = file(4097);
     PosixFile c = file(20_000);
@@ -52,7 +52,7 @@ class SyncSegmentTest {
 
   @Test
   void aHalfIsFilledAgainOnlyWhenItsFilesAreOnDisk() throws IOException {
-    SyncSegment segment = new SyncSegment(path(), background::add, new LogDisk());
+    SyncSegment segment = new SyncSegment(path(), dir, background::add, new LogDisk());
     PosixFile each = file(200_000);
     int fitInHalf = SyncSegment.HALF_BYTES / 200_024;
     for (int i = 0; i < 2 * fitInHalf; i++) {
@@ -71,7 +71,7 @@ class SyncSegmentTest {
 
   @Test
   void stopsAtATornRecord() throws IOException {
-    SyncSegment segment = new SyncSegment(path(), background::add, new LogDisk());
+    SyncSegment segment = new SyncSegment(path(), dir, background::add, new LogDisk());
     PosixFile first = file(3000);
     segment.write(List.of(first));
     segment.write(List.of(file(3000)));
@@ -83,14 +83,14 @@ class SyncSegmentTest {
 
   @Test
   void leavesWhatIsLargeToItsOwnSync() throws IOException {
-    SyncSegment segment = new SyncSegment(path(), background::add, new LogDisk());
+    SyncSegment segment = new SyncSegment(path(), dir, background::add, new LogDisk());
     assertThat(segment.write(List.of(file(300_000)))).isFalse();
     assertThat(path()).doesNotExist();
   }
 
   @Test
   void isGoneOnceDiscarded() throws IOException {
-    SyncSegment segment = new SyncSegment(path(), background::add, new LogDisk());
+    SyncSegment segment = new SyncSegment(path(), dir, background::add, new LogDisk());
     segment.write(List.of(file(10)));
     segment.discard();
     assertThat(saved()).isEmpty();
@@ -101,7 +101,7 @@ class SyncSegmentTest {
 
   @Test
   void hostileLengthsEndIt() throws IOException {
-    SyncSegment segment = new SyncSegment(path(), background::add, new LogDisk());
+    SyncSegment segment = new SyncSegment(path(), dir, background::add, new LogDisk());
     segment.write(List.of(file(100)));
     byte[] bytes = Files.readAllBytes(path());
     for (int length : new int[] {Integer.MAX_VALUE, -1, 0, Integer.MIN_VALUE}) {
@@ -109,5 +109,22 @@ class SyncSegmentTest {
       Files.write(path(), bytes);
       assertThat(saved()).as("length %d", length).isEmpty();
     }
+  }
+
+  @Test
+  void itsInodeIsNotInABlockWithThatOfTheLogsDirectory() throws IOException {
+    // One in sixteen directories has the last inode of a block.
+    for (String each : List.of("a", "b", "c")) {
+      Path log = Files.createDirectories(dir.resolve(each).resolve("ltx"));
+      Path path = log.resolveSibling("segment");
+      SyncSegment segment = new SyncSegment(path, log, background::add, new LogDisk());
+      assertThat(segment.write(List.of(file(1)))).isTrue();
+      assertThat(inode(path) / 16).isNotEqualTo(inode(log) / 16);
+      assertThat(path.getParent()).isDirectoryContaining(path::equals);
+    }
+  }
+
+  private static long inode(Path file) throws IOException {
+    return ((Number) Files.getAttribute(file, "unix:ino")).longValue();
   }
 }
