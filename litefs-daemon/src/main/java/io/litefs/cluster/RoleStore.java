@@ -20,8 +20,8 @@ public interface RoleStore {
   void adoptClusterId(String clusterId) throws IOException;
 
   /**
-   * On a replica that is about to lead: does beforehand what {@link #becomePrimary} needs the disk
-   * for. If it comes to nothing, {@link #becomeReplica} undoes it.
+   * On a replica that is about to lead: does beforehand what {@link #becomePrimary} would wait for.
+   * If it comes to nothing, {@link #becomeReplica} undoes it.
    */
   void prepareToLead();
 

@@ -323,6 +323,11 @@ final class Applier {
     throughWal.standStill();
   }
 
+  /** See {@link WalApplier#prepareRelease}. */
+  void prepareToClose() {
+    throughWal.prepareRelease();
+  }
+
   /**
    * Drops the locks. What is there is an ordinary database: applications can go on with it if the
    * node becomes primary.

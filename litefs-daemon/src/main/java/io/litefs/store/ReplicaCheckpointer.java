@@ -302,6 +302,11 @@ final class ReplicaCheckpointer {
     return true;
   }
 
+  /** Whether {@link #close} was called: nothing is checkpointed any more. */
+  boolean isClosed() {
+    return closed;
+  }
+
   /** Ends the thread; waits for a checkpoint that is under way. */
   void close() {
     closed = true;

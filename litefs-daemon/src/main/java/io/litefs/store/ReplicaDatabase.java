@@ -40,6 +40,9 @@ final class ReplicaDatabase {
   /** How long they are let in again in between. */
   private static final Duration PAUSE = Duration.ofSeconds(1);
 
+  /** How long what is only prepared may wait for a transaction that is being applied. */
+  private static final Duration PREPARATION_PATIENCE = Duration.ofMillis(10);
+
   private static final Duration REPORT_INTERVAL = Duration.ofSeconds(5);
 
   private final Database database;
@@ -718,6 +721,23 @@ final class ReplicaDatabase {
       throw new StoreException("transaction " + pos.txid().next() + " is not in the log");
     }
     return file;
+  }
+
+  /**
+   * Does ahead of {@link #close} what writers would have to wait for then, if all that was received
+   * has been applied.
+   */
+  void prepareToClose() throws StoreException {
+    long deadline = System.nanoTime() + PREPARATION_PATIENCE.toNanos();
+    if (tryLock(use, deadline)) {
+      try {
+        if (!isBehind(deadline)) {
+          applier.prepareToClose();
+        }
+      } finally {
+        use.unlock();
+      }
+    }
   }
 
   /** Gives the locks back. The stream has ended. */

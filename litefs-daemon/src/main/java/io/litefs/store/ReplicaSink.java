@@ -287,6 +287,17 @@ final class ReplicaSink implements ChangeSink, Closeable {
     replicas.values().forEach(ReplicaDatabase::standStill);
   }
 
+  /** See {@link Store#prepareToLead}. */
+  void prepareToClose() {
+    for (ReplicaDatabase replica : replicas.values()) {
+      try {
+        replica.prepareToClose();
+      } catch (StoreException e) {
+        log.debug("not prepared: {}", e.getMessage());
+      }
+    }
+  }
+
   @Override
   public synchronized void close() {
     store.forwardedWrites().endAll("this node follows no primary any more");

@@ -582,7 +582,7 @@ final class ReplicaWal {
   }
 
   /** A page that is on its way back to us carries bytes from before our last put. */
-  private void awaitWriteBack() {
+  void awaitWriteBack() {
     try {
       locks.syncIndex();
     } catch (ErrnoException e) {

@@ -293,10 +293,15 @@ public final class Store implements ChangeSource, Closeable {
   }
 
   /**
-   * Does what {@link #becomePrimary} needs the disk for. What is received after this counts as made
-   * here until a primary says that it has it: that costs a larger copy if histories part, no more.
+   * Does what {@link #becomePrimary} would wait for, ahead of it. What is received after this
+   * counts as made here until a primary says that it has it: that costs a larger copy if histories
+   * part, no more.
    */
   public void prepareToLead() {
+    ReplicaSink following = sink;
+    if (following != null) {
+      following.prepareToClose();
+    }
     agreed.becamePrimary(databases.values());
   }
 

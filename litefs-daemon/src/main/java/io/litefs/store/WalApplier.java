@@ -64,7 +64,7 @@ final class WalApplier implements TransactionApplier {
       wal = ReplicaWal.takeOver(database, locks);
       if (wal != null) {
         sayThatItIsOurs();
-        checkpointer = new ReplicaCheckpointer(database, locks, wal, limitBytes);
+        startCheckpointer();
       }
     }
     return wal != null;
@@ -100,6 +100,9 @@ final class WalApplier implements TransactionApplier {
   public boolean apply(ReceivedTransaction transaction, Duration patience) throws IOException {
     if (!takeOver(patience)) {
       return false;
+    }
+    if (checkpointer.isClosed()) {
+      startCheckpointer(); // See prepareRelease.
     }
     needsReadersGone =
         transaction.header().pageSize() != wal.pageSize() || database.isHalfApplied();
@@ -148,7 +151,7 @@ final class WalApplier implements TransactionApplier {
       }
     } finally {
       if (!database.isHalfApplied()) {
-        checkpointer = new ReplicaCheckpointer(database, locks, wal, limitBytes);
+        startCheckpointer();
       }
     }
     return true;
@@ -201,7 +204,7 @@ final class WalApplier implements TransactionApplier {
       }
     } else {
       locks.leaveAlone();
-      checkpointer = new ReplicaCheckpointer(database, locks, wal, limitBytes);
+      startCheckpointer();
     }
   }
 
@@ -223,6 +226,17 @@ final class WalApplier implements TransactionApplier {
   }
 
   /**
+   * Does ahead of {@link #release} what that would have to wait for. If there is something to apply
+   * after all, that undoes it.
+   */
+  void prepareRelease() {
+    if (wal != null) {
+      checkpointer.close();
+      wal.awaitWriteBack();
+    }
+  }
+
+  /**
    * Hands the WAL over to applications, or to the next who takes it over: what is there is a normal
    * WAL with a normal index, and the capture stands at its end. Drops the locks.
    */
@@ -236,5 +250,9 @@ final class WalApplier implements TransactionApplier {
     } finally {
       locks.close();
     }
+  }
+
+  private void startCheckpointer() {
+    checkpointer = new ReplicaCheckpointer(database, locks, wal, limitBytes);
   }
 }

@@ -161,6 +161,33 @@ class ReplicaWalTest {
     assertThat(database().wal().isApplied()).isTrue();
   }
 
+  /** Whether all of the WAL is in the database file. */
+  private boolean isCheckpointed() {
+    try {
+      ByteBuffer index = index();
+      long backfilled = WalIndex.readCheckpointInfo(index).backfilled();
+      return WalIndex.readHeader(index).filter(h -> h.maxFrame() == backfilled).isPresent();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Test
+  void aReplicaThatHasOnlyPreparedToLeadGoesOnCheckpointing() throws Exception {
+    onPrimary("INSERT INTO t VALUES (2, 'two')");
+    fixture.store.prepareToLead();
+    CountDownLatch checkpointed = new CountDownLatch(1);
+    kernel.stored =
+        name -> {
+          if (isCheckpointed()) {
+            checkpointed.countDown();
+          }
+        };
+    onPrimary("INSERT INTO t VALUES (3, 'three')");
+    assertThat(checkpointed.await(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(fixture.export(DB)).isEqualTo(primary.image);
+  }
+
   @Test
   void noApplicationBecomesTheWriterNorCheckpoints() throws Exception {
     onPrimary("INSERT INTO t VALUES (2, 'two')");

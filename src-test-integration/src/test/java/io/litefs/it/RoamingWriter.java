@@ -6,6 +6,7 @@ import io.litefs.it.sqlite.SqliteError;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * An application that writes 1, 2, 3 ... to whichever node lets it, and remembers what was
@@ -16,6 +17,9 @@ final class RoamingWriter implements AutoCloseable {
 
   /** SQLite's ways to say that another node is to be asked: nothing was lost or broken. */
   private static final List<String> REDIRECTS = List.of("locked", "readonly");
+
+  /** Between two rounds in which no node takes the insert: the nodes share the writer's cores. */
+  private static final long ROUND_PAUSE_NANOS = 1_000_000;
 
   /** An acknowledged insert. */
   record Ack(int value, int node, long nanos) {}
@@ -48,6 +52,7 @@ final class RoamingWriter implements AutoCloseable {
 
   private void run() {
     int at = 0;
+    int refusals = 0;
     for (int value = first; !stop.get(); ) {
       try {
         sessions.get(at).run("INSERT INTO log VALUES (" + value + ")");
@@ -56,6 +61,7 @@ final class RoamingWriter implements AutoCloseable {
           notifyAll();
         }
         value++;
+        refusals = 0;
       } catch (SqliteError e) {
         if (REDIRECTS.stream().noneMatch(e.getMessage()::contains)) {
           synchronized (this) {
@@ -63,6 +69,9 @@ final class RoamingWriter implements AutoCloseable {
           }
         }
         at = (at + 1) % sessions.size();
+        if (++refusals % sessions.size() == 0) {
+          LockSupport.parkNanos(ROUND_PAUSE_NANOS);
+        }
       }
     }
   }
