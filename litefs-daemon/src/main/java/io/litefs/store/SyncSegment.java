@@ -258,10 +258,11 @@ final class SyncSegment {
       while (true) {
         PosixFile made =
             PosixFile.open(path, PosixFile.O_RDWR | PosixFile.O_CREAT | PosixFile.O_TRUNC, 0644);
-        if (neighbours.size() == INODES_PER_BLOCK || inodeBlock(path) != inodeBlock(log)) {
+        neighbours.add(made);
+        if (neighbours.size() > INODES_PER_BLOCK || inodeBlock(path) != inodeBlock(log)) {
+          neighbours.remove(made);
           return made;
         }
-        neighbours.add(made);
         delete();
       }
     } finally {

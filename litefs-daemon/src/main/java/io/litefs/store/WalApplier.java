@@ -101,7 +101,7 @@ final class WalApplier implements TransactionApplier {
     if (!takeOver(patience)) {
       return false;
     }
-    if (checkpointer.isClosed()) {
+    if (checkpointer.isClosed() && !database.isHalfApplied()) {
       startCheckpointer(); // See prepareRelease.
     }
     needsReadersGone =
