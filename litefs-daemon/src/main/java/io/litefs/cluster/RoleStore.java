@@ -21,7 +21,7 @@ public interface RoleStore {
 
   /**
    * On a replica that is about to lead: does beforehand what {@link #becomePrimary} would wait for.
-   * If it comes to nothing, {@link #becomeReplica} undoes it.
+   * If it comes to nothing, {@link #becomeReplica} and the next transaction undo it.
    */
   void prepareToLead();
 
