@@ -16,18 +16,18 @@ import org.slf4j.LoggerFactory;
  *
  * <p>The kernel may keep everything it learns for an hour ({@code *_timeout}), names that do not
  * exist too, so {@link KernelCache} must hear of every change that did not come through the mount.
- * {@code noforget} keeps a name's node id the same however often the kernel forgets it, {@code
- * hard_remove} really removes a file that is open, in place of renaming it to {@code
+ * {@code hard_remove} really removes a file that is open, in place of renaming it to {@code
  * .fuse_hidden...}, {@code big_writes} lets writes come in pieces larger than a page. Not used: the
- * writeback cache (it would overwrite what the daemon changes), {@code default_permissions}, and
- * {@code atomic_o_trunc}: open(2) with O_TRUNC comes as an open and a truncate by handle.
+ * writeback cache (it would overwrite what the daemon changes), {@code default_permissions}, {@code
+ * atomic_o_trunc} (open(2) with O_TRUNC comes as an open and a truncate by handle), and {@code
+ * noforget}: libfuse would abort the process when a name that the kernel has forgotten vanishes.
  */
 public final class Mount implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(Mount.class);
 
   private static final String OPTIONS =
-      "big_writes,max_write=131072,hard_remove,noforget,fsname=litefs,subtype=litefs";
+      "big_writes,max_write=131072,hard_remove,fsname=litefs,subtype=litefs";
 
   private static final String REMEMBER =
       ",entry_timeout=3600,negative_timeout=3600,attr_timeout=3600";

@@ -6,9 +6,9 @@ import jnr.ffi.Pointer;
 
 /**
  * Makes libfuse forget the node of a file that the daemon removed behind the kernel's back. libfuse
- * keeps a name's node until it sees an unlink; a new file of the same name would become the same
- * inode in the kernel, with the pages of the old one. So libfuse is given an unlink that the kernel
- * never sent; its answer goes to {@link ReplyTap}, which drops it.
+ * keeps a name's node until it sees an unlink or the kernel forgets it; a new file of the same name
+ * would become the same inode in the kernel, with the pages of the old one. So libfuse is given an
+ * unlink that the kernel never sent; its answer goes to {@link ReplyTap}, which drops it.
  */
 final class NodeForgetter {
 
@@ -20,9 +20,9 @@ final class NodeForgetter {
   private NodeForgetter() {}
 
   /**
-   * Forgets {@code name} if its file does not exist. No LOOKUP, CREATE or RENAME may be under way:
-   * one that has seen the file, or makes a new one, would end up with a node that libfuse does not
-   * find by name any more.
+   * Forgets {@code name} if its file does not exist. No LOOKUP, CREATE, RENAME or FORGET may be
+   * under way: one that has seen the file, or makes a new one, would end up with a node that
+   * libfuse does not find by name any more.
    */
   static void forget(LibFuse2.Calls fuse, Pointer session, long tap, String name) {
     byte[] bytes = name.getBytes(StandardCharsets.UTF_8);

@@ -48,7 +48,7 @@ final class Session {
 
   private final Set<RequestThread> threads = ConcurrentHashMap.newKeySet();
 
-  /** Read by requests that tie names to nodes, written while libfuse is made to forget one. */
+  /** Read by requests that tie or untie names and nodes, written while libfuse must forget one. */
   private final ReentrantReadWriteLock namespace = new ReentrantReadWriteLock();
 
   private final NameEpoch epoch;
@@ -143,14 +143,7 @@ final class Session {
       }
       case Opcode.LOOKUP, Opcode.CREATE -> processNaming(thread, tap.address());
       case Opcode.RENAME -> processNaming(thread, channel.address());
-      case Opcode.FORGET -> {
-        RequestHeader.forget(request, nodes);
-        process(thread, channel.address());
-      }
-      case Opcode.BATCH_FORGET -> {
-        RequestHeader.batchForget(request, nodes);
-        process(thread, channel.address());
-      }
+      case Opcode.FORGET, Opcode.BATCH_FORGET -> processForgetting(thread, opcode);
       case Opcode.READ, Opcode.WRITE -> {
         thread.beginTransfer();
         try {
@@ -196,13 +189,7 @@ final class Session {
   /** 0 or a negative errno. Waits for requests on names that are under way. */
   int invalidateEntry(String name, long nameBytes) {
     if (nodes.id(name) != NodeTable.NONE) {
-      Lock lock = namespace.writeLock();
-      lock.lock();
-      try {
-        NodeForgetter.forget(fuse, session, tap.address(), name);
-      } finally {
-        lock.unlock();
-      }
+      forgetVanished(name);
     }
     int result = epoch.increment();
     if (result == -Errno.EINVAL) {
@@ -273,6 +260,34 @@ final class Session {
     lock.lock();
     try {
       process(thread, replyChannel);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void processForgetting(RequestThread thread, int opcode) {
+    Lock lock = namespace.readLock();
+    lock.lock();
+    try {
+      if (opcode == Opcode.FORGET) {
+        RequestHeader.forget(thread.request(), nodes);
+      } else {
+        RequestHeader.batchForget(thread.request(), nodes);
+      }
+      process(thread, channel.address());
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void forgetVanished(String name) {
+    Lock lock = namespace.writeLock();
+    lock.lock();
+    try {
+      // Perhaps the kernel has forgotten it meanwhile, and libfuse with it.
+      if (nodes.id(name) != NodeTable.NONE) {
+        NodeForgetter.forget(fuse, session, tap.address(), name);
+      }
     } finally {
       lock.unlock();
     }

@@ -11,6 +11,9 @@ import java.nio.channels.FileChannel.MapMode;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.StandardOpenOption;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -142,6 +145,59 @@ class MountCacheTest extends MountFixture {
           .hasSize(3 * 4096)
           .containsOnly(1);
     }
+  }
+
+  /** After a new epoch the kernel forgets each name when it meets it next. */
+  @Test
+  void namesVanishWhileTheKernelForgetsThem() throws Exception {
+    MountedDaemon.Control daemon = mount();
+    List<String> names = IntStream.range(0, 8).mapToObj(i -> "db" + i).toList();
+    AtomicBoolean done = new AtomicBoolean();
+    Thread onlooker =
+        new Thread(
+            () -> {
+              while (!done.get()) {
+                names.forEach(name -> Files.exists(file(name)));
+              }
+            });
+    onlooker.start();
+    try {
+      for (int round = 0; round < 500; round++) {
+        for (String name : names) {
+          given(name, round, 1);
+          daemon.tell("entry " + name);
+        }
+        for (String name : names) {
+          assertThat(daemon.nextAnswer()).isEqualTo("ok");
+          assertThat(Files.exists(file(name))).isTrue();
+        }
+        for (String name : names) {
+          Files.delete(data.resolve(name));
+          daemon.tell("entry " + name);
+        }
+        for (String name : names) {
+          assertThat(daemon.nextAnswer()).isEqualTo("ok");
+          assertThat(Files.exists(file(name))).isFalse();
+        }
+      }
+    } finally {
+      done.set(true);
+      onlooker.join();
+    }
+  }
+
+  @Test
+  void aFileCanTakeANameThatVanishedAndThatTheKernelHasForgotten() throws Exception {
+    given("old", 1, 1);
+    given("new", 2, 1);
+    MountedDaemon.Control daemon = mount();
+    assertThat(Files.exists(file("old"))).isTrue();
+    Files.delete(data.resolve("old"));
+    daemon.ask("entry another");
+    assertThat(Files.exists(file("old"))).isFalse();
+    Await.until("it is forgotten", SOON, () -> daemon.askNumber("nodes") == 0);
+    Files.move(file("new"), file("old"));
+    assertThat(Files.readAllBytes(file("old"))).containsOnly(2);
   }
 
   @Test

@@ -248,6 +248,13 @@ public final class Node implements AutoCloseable {
     return process != null && process.isAlive();
   }
 
+  /** Whether it has ended by SIGABRT, as of a failed assertion, or SIGSEGV. */
+  public boolean hasCrashed() {
+    return process != null
+        && !process.isAlive()
+        && (process.exitValue() == 128 + 6 || process.exitValue() == 128 + 11);
+  }
+
   public long pid() {
     return process.pid();
   }

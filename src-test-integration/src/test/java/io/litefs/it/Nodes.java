@@ -1,5 +1,6 @@
 package io.litefs.it;
 
+import java.util.Optional;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.extension.AfterAllCallback;
 import org.junit.jupiter.api.extension.AfterTestExecutionCallback;
@@ -8,8 +9,8 @@ import org.junit.jupiter.api.extension.ExtensionContext;
 
 /**
  * A cluster that lives as long as the tests of one class; each test uses databases of its own
- * names. At the end every node must stop cleanly and none may have logged a stack trace. The logs
- * are printed with each failure.
+ * names. None may crash, at the end every node must stop cleanly, and none may have logged a stack
+ * trace. The logs are printed with each failure.
  */
 final class Nodes implements BeforeAllCallback, AfterAllCallback, AfterTestExecutionCallback {
 
@@ -49,10 +50,22 @@ final class Nodes implements BeforeAllCallback, AfterAllCallback, AfterTestExecu
 
   @Override
   public void afterTestExecution(ExtensionContext context) {
-    if (context.getExecutionException().isPresent()) {
-      System.err.println(
-          "logs at the failure of " + context.getDisplayName() + ":\n" + cluster.logs());
-    }
+    context
+        .getExecutionException()
+        .ifPresent(
+            failure -> {
+              System.err.println(
+                  "logs at the failure of " + context.getDisplayName() + ":\n" + cluster.logs());
+              crash().ifPresent(failure::addSuppressed);
+            });
+  }
+
+  /** What a node said last that has ended by a signal of its own, which no test sends. */
+  private Optional<AssertionError> crash() {
+    return cluster.nodes().stream()
+        .filter(Node::hasCrashed)
+        .map(node -> new AssertionError(node.home() + " has crashed; log:\n" + node.log()))
+        .findFirst();
   }
 
   @Override
@@ -61,6 +74,9 @@ final class Nodes implements BeforeAllCallback, AfterAllCallback, AfterTestExecu
       return;
     }
     try {
+      if (crash().isPresent()) {
+        throw crash().get();
+      }
       for (Node node : cluster.nodes()) {
         if (node.isRunning()) {
           int code = node.stop();
