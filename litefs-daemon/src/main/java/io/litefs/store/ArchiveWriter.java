@@ -20,8 +20,6 @@ import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
-import java.util.ArrayList;
-import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -66,8 +64,7 @@ final class ArchiveWriter {
     boolean done = false;
     try {
       Files.createDirectories(dir.resolve(DivergedArchive.LTX));
-      List<Path> files = keepLog();
-      DivergedArchive archive = keepPages(files);
+      DivergedArchive archive = keepPages(keepLog());
       describe(archive);
       syncAll();
       Files.move(dir, target);
@@ -102,21 +99,25 @@ final class ArchiveWriter {
     }
   }
 
-  /** Links, or where that is impossible copies, every file of the log; returns the new ones. */
-  private List<Path> keepLog() throws IOException {
-    List<Path> kept = new ArrayList<>();
+  /**
+   * Links, or where that is impossible copies, every file of the log.
+   *
+   * @return the first of an unbroken chain of new ones; null if there is none
+   */
+  private Path keepLog() throws IOException {
+    Path first = null;
     for (Path file : database.log().files()) {
       Path copy = dir.resolve(DivergedArchive.LTX).resolve(file.getFileName());
       try {
         link(file, copy);
-        kept.add(copy);
+        first = first == null ? copy : first;
       } catch (NoSuchFileException e) {
         // Retention is at work: only the oldest can be gone, and what follows one that is gone
         // does not depend on it.
-        kept.clear();
+        first = null;
       }
     }
-    return kept;
+    return first;
   }
 
   private static void link(Path file, Path copy) throws IOException {
@@ -131,13 +132,13 @@ final class ArchiveWriter {
     }
   }
 
-  private DivergedArchive keepPages(List<Path> files) throws IOException {
+  private DivergedArchive keepPages(Path firstOfLog) throws IOException {
     try (CommittedPages pages = CommittedPages.pin(database)) {
       DatabaseState state = pages.state();
       long databaseBytes = state.pageCount() * state.pageSize();
       long ltxBytes = DurableFiles.sizeOfTree(dir);
       boolean fits = databaseBytes + ltxBytes <= divergence.maxBytes();
-      boolean inLog = !files.isEmpty() && beginsWithTheFirst(files.get(0));
+      boolean inLog = firstOfLog != null && beginsWithTheFirst(firstOfLog);
       if (fits || snapshot == null || !inLog && state.pos().txid().value() <= 1) {
         requireSpace(databaseBytes);
         copyDatabase(pages);

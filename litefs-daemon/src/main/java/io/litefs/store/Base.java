@@ -1,6 +1,7 @@
 package io.litefs.store;
 
 import io.litefs.ltx.Checksum;
+import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.Pos;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -63,6 +64,14 @@ record Base(DatabaseState state, WalEnd wal, boolean clean, long boot, LastFile 
   record WalEnd(int salt1, int salt2, long offset, boolean applied) {
 
     static final WalEnd NONE = new WalEnd(0, 0, 0, false);
+
+    /** Where a transaction of the log ends in the WAL that it was captured from. */
+    static WalEnd of(LtxHeader header) {
+      return header.walSize() == 0
+          ? NONE
+          : new WalEnd(
+              header.walSalt1(), header.walSalt2(), header.walOffset() + header.walSize(), false);
+    }
 
     boolean isIn(int otherSalt1, int otherSalt2) {
       return offset > 0 && salt1 == otherSalt1 && salt2 == otherSalt2;

@@ -1,6 +1,7 @@
 package io.litefs.store;
 
 import io.litefs.ltx.Checksum;
+import io.litefs.ltx.LtxFileName;
 import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.PageChecksum;
 import io.litefs.ltx.PageSize;
@@ -78,8 +79,9 @@ public final class DatabaseVerification {
   /** About how many bytes {@link #atRest} reads. */
   public static long bytes(Path dir) throws IOException {
     long bytes = sizeOf(dir.resolve("database"));
-    for (Path file : LogVerification.files(dir.resolve("ltx")).values()) {
-      bytes += sizeOf(file);
+    Path log = dir.resolve("ltx");
+    for (LtxFileName name : LogVerification.files(log)) {
+      bytes += sizeOf(log.resolve(name.toString()));
     }
     return bytes;
   }

@@ -6,19 +6,15 @@ import io.litefs.ltx.Txid;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import java.io.IOException;
-import java.nio.file.DirectoryIteratorException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.BasicFileAttributes;
-import java.util.ArrayList;
-import java.util.List;
+import java.util.Iterator;
 import java.util.Map;
-import java.util.Optional;
+import java.util.NoSuchElementException;
 import java.util.TreeMap;
-import java.util.TreeSet;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -35,6 +31,12 @@ final class LogFiles {
 
   private static final Logger log = LoggerFactory.getLogger(LogFiles.class);
 
+  /** So many files are asked for their sizes before the log is open; it takes some 10 ms. */
+  private static final long MEASURED_AT_START = 4096;
+
+  /** Files that are measured while nobody can remove any. */
+  private static final int MEASURED_AT_ONCE = 256;
+
   private final Path dir;
   private final LogDisk disk;
 
@@ -49,6 +51,12 @@ final class LogFiles {
 
   /** Files that span several transactions, by min TXID. Guarded by this. */
   private final TreeMap<Long, Long> spans = new TreeMap<>();
+
+  /**
+   * Files that were there at the start and are not yet part of {@link #bytes}, of all the last ones
+   * first; null if there are none. Guarded by {@link #removing}.
+   */
+  private LogNames unmeasured;
 
   /** Smallest TXID that a file of the log begins with; 0 if the log is empty. Guarded by this. */
   private long first;
@@ -71,19 +79,22 @@ final class LogFiles {
   LogFiles(Path dir, LogDisk disk, LogScan scan) throws IOException {
     this.dir = dir;
     this.disk = disk;
-    for (LtxFileName each : scan.files()) {
-      count++;
-      bytes += Files.size(path(each));
+    scan.end().ifPresent(end -> findChain(scan.files(), end.max().value()));
+    count = scan.files().size();
+    unmeasured = scan.files();
+    if (count <= MEASURED_AT_START) {
+      measure();
     }
-    Optional<LtxFileName> end = scan.end();
-    if (end.isEmpty()) {
-      return;
-    }
-    last = end.get().max().value();
+  }
+
+  /**
+   * The log begins where the unbroken chain that leads to its end begins; older files are of no
+   * use.
+   */
+  private synchronized void findChain(LogNames names, long end) {
+    last = end;
     first = last + 1;
-    // The log begins where the unbroken chain that leads to its end begins; older files are of no
-    // use.
-    for (LtxFileName each : scan.files().descendingSet()) {
+    for (LtxFileName each : names.descending()) {
       if (each.max().value() + 1 >= first) {
         first = Math.min(first, each.min().value());
         if (!each.min().equals(each.max())) {
@@ -91,6 +102,57 @@ final class LogFiles {
         }
       }
     }
+  }
+
+  /**
+   * Sees to it that {@link #bytes} counts the files that were there at the start, too; their number
+   * can be such that to ask for their sizes takes seconds.
+   */
+  void measure() throws IOException {
+    boolean more = true;
+    while (more) {
+      more = measureSome();
+    }
+  }
+
+  /** Returns whether there are more; others may remove files in between. */
+  private boolean measureSome() throws IOException {
+    synchronized (removing) {
+      if (unmeasured == null) {
+        return false;
+      }
+      for (int i = 0; i < MEASURED_AT_ONCE && !unmeasured.isEmpty(); i++) {
+        LtxFileName name = unmeasured.last();
+        long size = sizeOf(path(name));
+        unmeasured.remove(name);
+        synchronized (this) {
+          bytes += size;
+        }
+      }
+      if (unmeasured.isEmpty()) {
+        unmeasured = null;
+      }
+      return unmeasured != null;
+    }
+  }
+
+  private static long sizeOf(Path file) throws IOException {
+    try {
+      return Files.size(file);
+    } catch (NoSuchFileException e) {
+      return 0; // somebody has removed it
+    }
+  }
+
+  /**
+   * Whether the file is part of {@link #bytes}; it is about to go. Guarded by {@link #removing}.
+   */
+  private boolean takeMeasured(LtxFileName name) {
+    if (unmeasured == null || !unmeasured.contains(name)) {
+      return true;
+    }
+    unmeasured.remove(name);
+    return false;
   }
 
   // ------------------------------------------------- what is there
@@ -112,6 +174,7 @@ final class LogFiles {
     return count;
   }
 
+  /** What the files take; after a start behind very many too little until {@link #measure} ends. */
   long bytes() {
     return bytes;
   }
@@ -157,26 +220,52 @@ final class LogFiles {
     return Files.exists(file) ? file : null;
   }
 
-  /** Those that end beyond {@code after}, in order. */
-  List<Path> beyond(long after) {
-    List<Path> files = new ArrayList<>();
-    long from;
-    long to;
-    synchronized (this) {
-      from = first;
-      to = last;
-    }
-    for (long txid = from; txid != 0 && txid <= to; ) {
-      long max;
-      synchronized (this) {
-        max = spans.getOrDefault(txid, txid);
+  /**
+   * Those that end beyond {@code after}, in order. They are looked up one after the other: there
+   * may be hundreds of thousands. Those that are appended meanwhile do not appear.
+   */
+  Iterable<Path> beyond(long after) {
+    return () -> new Beyond(after);
+  }
+
+  private final class Beyond implements Iterator<Path> {
+    private final long end;
+
+    /** Of the next file; beyond the end if there is none. */
+    private long min;
+
+    private long max;
+
+    Beyond(long after) {
+      synchronized (LogFiles.this) {
+        long begin = Math.max(first, after + 1);
+        Map.Entry<Long, Long> span = spans.floorEntry(begin);
+        find(span != null && span.getValue() >= begin ? span.getKey() : begin);
+        end = last;
       }
-      if (max > after) {
-        files.add(path(txid, max));
-      }
-      txid = max + 1;
     }
-    return files;
+
+    private void find(long begin) {
+      min = begin;
+      synchronized (LogFiles.this) {
+        max = spans.getOrDefault(begin, begin);
+      }
+    }
+
+    @Override
+    public boolean hasNext() {
+      return min <= end;
+    }
+
+    @Override
+    public Path next() {
+      if (!hasNext()) {
+        throw new NoSuchElementException();
+      }
+      Path file = path(min, max);
+      find(max + 1);
+      return file;
+    }
   }
 
   /**
@@ -257,6 +346,7 @@ final class LogFiles {
         bytes = 0;
         appended(header, size);
       }
+      unmeasured = null;
       removeAllBut(snapshot);
     }
   }
@@ -267,16 +357,15 @@ final class LogFiles {
    * also if this fails; then the next start or snapshot removes the rest.
    */
   private void removeAllBut(Path snapshot) {
-    TreeSet<Path> replaced = new TreeSet<>();
     try {
-      try (DirectoryStream<Path> files = Files.newDirectoryStream(dir, "*.ltx")) {
-        files.forEach(replaced::add);
+      LogNames replaced = LogNames.in(dir);
+      for (LtxFileName name : replaced.descending()) {
+        Path file = path(name);
+        if (!file.equals(snapshot)) {
+          disk.remove(file);
+        }
       }
-      replaced.remove(snapshot);
-      for (Path file : replaced.descendingSet()) {
-        disk.remove(file);
-      }
-    } catch (IOException | DirectoryIteratorException e) {
+    } catch (IOException e) {
       log.warn("cannot remove what {} replaces: {}", snapshot, e.getMessage());
     }
   }
@@ -357,16 +446,16 @@ final class LogFiles {
    */
   private boolean removeFirst(long cutoffMillis, Bound bound) throws IOException {
     synchronized (removing) {
-      Path file;
+      LtxFileName name;
       long baseTxid = bound.txid();
-      long max;
       synchronized (this) {
-        max = spans.getOrDefault(first, first);
+        long max = spans.getOrDefault(first, first);
         if (first == 0 || max >= last || max >= baseTxid) {
           return false;
         }
-        file = path(first, max);
+        name = new LtxFileName(new Txid(first), new Txid(max));
       }
+      Path file = path(name);
       long size = 0;
       try {
         BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class);
@@ -377,11 +466,12 @@ final class LogFiles {
       } catch (NoSuchFileException e) {
         // Whoever removed it, the log begins behind it.
       }
+      boolean measured = takeMeasured(name);
       synchronized (this) {
         spans.remove(first);
-        first = max + 1;
+        first = name.max().value() + 1;
         count--;
-        bytes -= size;
+        bytes -= measured ? size : 0;
       }
       disk.remove(file);
       return true;
@@ -396,8 +486,13 @@ final class LogFiles {
       if (name.max().value() > upTo) {
         break;
       }
+      long size = Files.size(file);
+      boolean measured;
+      synchronized (removing) {
+        measured = takeMeasured(name);
+      }
       synchronized (this) {
-        bytes -= Files.size(file);
+        bytes -= measured ? size : 0;
         count--;
         spans.remove(name.min().value());
         if (name.min().value() == first) {

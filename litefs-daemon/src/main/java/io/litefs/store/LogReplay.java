@@ -3,6 +3,7 @@ package io.litefs.store;
 import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.PageChecksum;
 import io.litefs.ltx.PageSize;
+import io.litefs.ltx.Pos;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import io.litefs.sqlite.DatabaseHeader;
@@ -10,7 +11,7 @@ import io.litefs.sqlite.Freelist;
 import io.litefs.sqlite.SqliteFormatException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.util.List;
+import java.nio.file.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -135,32 +136,41 @@ final class LogReplay {
   }
 
   /** Writes the pages of the log's files, with their checksums, into the database. */
-  void play(List<LogTail.Entry> entries, int first, WalRemains wal) throws IOException {
+  void play(LogTail tail, WalRemains wal) throws IOException {
     PageTable pageChecksums = new PageTable();
-    PageTable checksums = database.checksums();
-    for (int i = 0; i < entries.size(); i++) {
-      LogTail.Entry entry = entries.get(i);
-      LtxHeader header = entry.header();
-      walEnd = entry.walEnd();
-      walIsKnown |= wal != null && wal.is(walEnd);
-      timestampMillis = header.timestampMillis();
-      if (i >= first) {
-        ReceivedTransaction transaction =
-            ReceivedTransaction.read(entry.file(), page, pageChecksums);
-        if (header.isSnapshot() || header.pageSize() != state.pageSize() || !state.exists()) {
-          checksums.clear();
-        }
-        checksums.putAll(pageChecksums);
-        checksums.truncate(header.commit());
-        if (header.commit() > 0) {
-          PosixFile file = databaseFile().file();
-          changed = true;
-          transaction.forEachPage(
-              page, (pgno, content) -> file.pwrite(content, (pgno - 1) * header.pageSize()));
-        }
+    for (Path file : tail.files()) {
+      if (tail.isNeeded(file)) {
+        ReceivedTransaction transaction = ReceivedTransaction.read(file, page, pageChecksums);
+        apply(transaction, pageChecksums);
+        played(transaction.header(), transaction.pos(), wal);
+      } else {
+        LogTail.Entry entry = LogTail.entry(file);
+        played(entry.header(), entry.pos(), wal);
       }
-      state = new DatabaseState(entry.pos(), header.pageSize(), header.commit());
     }
+  }
+
+  private void apply(ReceivedTransaction transaction, PageTable pageChecksums) throws IOException {
+    LtxHeader header = transaction.header();
+    PageTable checksums = database.checksums();
+    if (header.isSnapshot() || header.pageSize() != state.pageSize() || !state.exists()) {
+      checksums.clear();
+    }
+    checksums.putAll(pageChecksums);
+    checksums.truncate(header.commit());
+    if (header.commit() > 0) {
+      PosixFile file = databaseFile().file();
+      changed = true;
+      transaction.forEachPage(
+          page, (pgno, content) -> file.pwrite(content, (pgno - 1) * header.pageSize()));
+    }
+  }
+
+  private void played(LtxHeader header, Pos pos, WalRemains wal) {
+    walEnd = Base.WalEnd.of(header);
+    walIsKnown |= wal != null && wal.is(walEnd);
+    timestampMillis = header.timestampMillis();
+    state = new DatabaseState(pos, header.pageSize(), header.commit());
   }
 
   /** The database file, made if there is none. */

@@ -11,11 +11,7 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.util.Collections;
-import java.util.Comparator;
-import java.util.List;
 import java.util.Optional;
-import java.util.TreeSet;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -42,7 +38,7 @@ final class LogScan {
   /** What the last stop left; null if nothing is known of it. */
   private final Base base;
 
-  private final TreeSet<LtxFileName> found = new TreeSet<>();
+  private final LogNames found = new LogNames();
   private boolean torn;
 
   /** Null if every file was read that had to be. */
@@ -68,15 +64,13 @@ final class LogScan {
   }
 
   /** Every file that is there, also those that do not lead to the {@link #end}. */
-  TreeSet<LtxFileName> files() {
+  LogNames files() {
     return found;
   }
 
   /** The file that reaches furthest, which is sound; empty if there is none. */
   Optional<LtxFileName> end() {
-    return found.isEmpty()
-        ? Optional.empty()
-        : Optional.of(Collections.max(found, Comparator.comparing(LtxFileName::max)));
+    return found.furthest();
   }
 
   /** Whether files at the end were incomplete. */
@@ -104,18 +98,19 @@ final class LogScan {
 
   /** What a kill or a power cut left of the files that a snapshot replaced. */
   private void removeReplaced() throws IOException {
-    LtxFileName snapshot =
-        found.stream()
-            .filter(each -> each.min().value() == 1)
-            .max(Comparator.comparing(LtxFileName::max))
-            .orElse(null);
-    if (snapshot == null) {
+    if (found.isEmpty()) {
       return;
     }
-    List<LtxFileName> replaced =
-        found.stream()
-            .filter(each -> !each.equals(snapshot) && each.max().compareTo(snapshot.max()) <= 0)
-            .toList();
+    LtxFileName snapshot = found.iterator().next(); // Of several the one that reaches furthest.
+    if (snapshot.min().value() > 1) {
+      return;
+    }
+    LogNames replaced = new LogNames();
+    for (LtxFileName each : found) {
+      if (!each.equals(snapshot) && each.max().compareTo(snapshot.max()) <= 0) {
+        replaced.add(each);
+      }
+    }
     if (replaced.isEmpty() || damageOf(snapshot).isPresent()) {
       return;
     }
@@ -152,7 +147,7 @@ final class LogScan {
   private void removeWhatFollowsDamage() throws IOException {
     LtxFileName damaged = null;
     int left = MAX_UNSYNCED;
-    for (LtxFileName each : found.descendingSet()) {
+    for (LtxFileName each : found.descending()) {
       if (left-- == 0) {
         break;
       }
@@ -160,7 +155,9 @@ final class LogScan {
         damaged = each;
       }
     }
-    while (damaged != null && !found.isEmpty() && found.last().compareTo(damaged) >= 0) {
+    while (damaged != null
+        && !found.isEmpty()
+        && LogNames.ORDER.compare(found.last(), damaged) >= 0) {
       log.warn("a torn file of the log, or one that follows it: {}", path(found.last()));
       setAside(found.last());
     }

@@ -1,31 +1,42 @@
 package io.litefs.store;
 
 import io.litefs.ltx.LtxException;
+import io.litefs.ltx.LtxFileName;
 import io.litefs.ltx.LtxHeader;
 import io.litefs.ltx.Pos;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
+import java.util.Iterator;
+import java.util.NoSuchElementException;
 
 /**
- * The files of a log that recovery plays over the database: those after a base, or all of them.
- *
- * @param entries an unbroken chain of transactions
- * @param gap why the chain ends before the log does; null if it does not
+ * The files of a log that recovery plays over the database: an unbroken chain of them, after a base
+ * or from the log's beginning. Only its bounds are kept, since it may have a hundred thousand
+ * files. Used while nothing is appended to the log, by one thread.
  */
-record LogTail(List<Entry> entries, String gap) {
+final class LogTail {
+
+  private final LtxLog log;
+
+  /** The first file ends beyond this TXID. */
+  private final long after;
+
+  private Entry last;
+  private long firstNeeded;
+  private String gap;
+
+  private LogTail(LtxLog log, long after) {
+    this.log = log;
+    this.after = after;
+  }
 
   /** A file and the position that it leads to. */
   record Entry(Path file, LtxHeader header, Pos pos) {
 
     /** Where its transaction ends in the WAL that it was captured from. */
     Base.WalEnd walEnd() {
-      return header.walSize() == 0
-          ? Base.WalEnd.NONE
-          : new Base.WalEnd(
-              header.walSalt1(), header.walSalt2(), header.walOffset() + header.walSize(), false);
+      return Base.WalEnd.of(header);
     }
   }
 
@@ -35,9 +46,11 @@ record LogTail(List<Entry> entries, String gap) {
    * @param base null: the whole log, of which each file is verified
    */
   static LogTail after(Base base, LtxLog log) throws IOException {
-    List<Entry> entries = new ArrayList<>();
     Pos pos = base == null ? null : base.state().pos();
-    for (Path file : log.files(pos == null ? 0 : pos.txid().value())) {
+    LogTail tail = new LogTail(log, pos == null ? 0 : pos.txid().value());
+    int pageSize = base == null ? 0 : base.state().pageSize();
+    boolean exists = base == null || base.state().exists();
+    for (Path file : log.files(tail.after)) {
       Entry entry;
       try {
         if (base == null) {
@@ -45,7 +58,8 @@ record LogTail(List<Entry> entries, String gap) {
         }
         entry = entry(file);
       } catch (LtxException e) {
-        return new LogTail(entries, e.getMessage());
+        tail.gap = e.getMessage();
+        return tail;
       }
       LtxHeader header = entry.header();
       boolean follows =
@@ -54,14 +68,18 @@ record LogTail(List<Entry> entries, String gap) {
               || header.minTxid().equals(pos.txid().next())
                   && header.preApply().equals(pos.checksum());
       if (!follows) {
-        return entries.isEmpty()
-            ? null
-            : new LogTail(entries, file + " does not follow position " + pos);
+        tail.gap = file + " does not follow position " + pos;
+        return tail.isEmpty() ? null : tail;
       }
+      if (header.isSnapshot() || header.pageSize() != pageSize || !exists) {
+        tail.firstNeeded = header.minTxid().value();
+      }
+      pageSize = header.pageSize();
+      exists = header.commit() > 0;
       pos = entry.pos();
-      entries.add(entry);
+      tail.last = entry;
     }
-    return new LogTail(entries, null);
+    return tail;
   }
 
   static Entry entry(Path file) throws IOException {
@@ -71,19 +89,61 @@ record LogTail(List<Entry> entries, String gap) {
     }
   }
 
-  /** Index of the first file that must be played: the last one that has every page. */
-  int firstNeeded(DatabaseState before) {
-    int first = 0;
-    int pageSize = before.pageSize();
-    boolean exists = before.exists();
-    for (int i = 0; i < entries.size(); i++) {
-      LtxHeader header = entries.get(i).header();
-      if (header.isSnapshot() || header.pageSize() != pageSize || !exists) {
-        first = i;
-      }
-      pageSize = header.pageSize();
-      exists = header.commit() > 0;
-    }
-    return first;
+  boolean isEmpty() {
+    return last == null;
+  }
+
+  /** The last file; null if the chain is empty. */
+  Entry last() {
+    return last;
+  }
+
+  /** The TXID that the chain leads to; 0 if it is empty. */
+  long end() {
+    return last == null ? 0 : last.pos().txid().value();
+  }
+
+  /** Why the chain ends before the log does; null if it does not. */
+  String gap() {
+    return gap;
+  }
+
+  /** What the first file says of the database. The chain is not empty. */
+  LtxHeader first() throws IOException {
+    return entry(log.files(after).iterator().next()).header();
+  }
+
+  /**
+   * Whether a file must be played: a later one that has every page makes it superfluous. (Every
+   * page: a snapshot, the first after a change of the page size, or after the database was empty.)
+   */
+  boolean isNeeded(Path file) {
+    return LtxFileName.parse(file.getFileName().toString())
+        .map(name -> name.min().value() >= firstNeeded)
+        .orElse(true);
+  }
+
+  /** The files, in order. */
+  Iterable<Path> files() {
+    return () ->
+        new Iterator<>() {
+          private final Iterator<Path> all = log.files(after).iterator();
+          private boolean more = last != null;
+
+          @Override
+          public boolean hasNext() {
+            return more;
+          }
+
+          @Override
+          public Path next() {
+            if (!more) {
+              throw new NoSuchElementException();
+            }
+            Path file = all.next();
+            more = !file.equals(last.file());
+            return file;
+          }
+        };
   }
 }

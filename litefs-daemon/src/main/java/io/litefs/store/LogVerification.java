@@ -11,7 +11,6 @@ import io.litefs.ltx.Txid;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ReadableByteChannel;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -48,28 +47,9 @@ final class LogVerification {
     this.pace = pace;
   }
 
-  /** The files by their first TXID; of two that begin alike, the one that reaches further. */
-  static TreeMap<Long, Path> files(Path dir) throws IOException {
-    TreeMap<Long, Path> files = new TreeMap<>();
-    if (!Files.isDirectory(dir)) {
-      return files;
-    }
-    try (DirectoryStream<Path> all = Files.newDirectoryStream(dir)) {
-      for (Path file : all) {
-        if (LtxFileName.parse(file.getFileName().toString()).isPresent()) {
-          files.merge(name(file).min().value(), file, LogVerification::longer);
-        }
-      }
-    }
-    return files;
-  }
-
-  private static Path longer(Path a, Path b) {
-    return name(a).max().compareTo(name(b).max()) >= 0 ? a : b;
-  }
-
-  private static LtxFileName name(Path file) {
-    return LtxFileName.parse(file.getFileName().toString()).orElseThrow();
+  /** The files of a log's directory; none if there is no such directory. */
+  static LogNames files(Path dir) throws IOException {
+    return Files.isDirectory(dir) ? LogNames.in(dir) : new LogNames();
   }
 
   /** The log of a directory that no daemon uses. */
@@ -79,15 +59,15 @@ final class LogVerification {
       LtxHeader header = LtxHeader.decode(each.content().duplicate(), segment.toString());
       saved.put(new LtxFileName(header.minTxid(), header.maxTxid()), each.content());
     }
-    TreeMap<Long, Path> files = files(dir);
-    long oldest = files.isEmpty() ? 0 : files.firstKey();
+    LogNames files = files(dir);
+    long oldest = files.isEmpty() ? 0 : files.iterator().next().min().value();
     for (LtxFileName name : saved.keySet()) {
       if (name.max().value() >= oldest) {
-        files.putIfAbsent(name.min().value(), dir.resolve(name.toString()));
+        files.add(name);
       }
     }
-    for (Path file : files.values()) {
-      verify(file);
+    for (LtxFileName name : files) {
+      verify(name);
     }
   }
 
@@ -97,21 +77,22 @@ final class LogVerification {
    * @param upTo files that reach beyond are not looked at: they may be in the making
    */
   void atWork(Txid upTo) throws IOException, InterruptedException {
-    for (Path file : files(dir).values()) {
-      if (name(file).max().compareTo(upTo) <= 0) {
-        verify(file);
+    for (LtxFileName name : files(dir)) {
+      if (name.max().compareTo(upTo) <= 0) {
+        verify(name);
       }
     }
   }
 
-  private void verify(Path file) throws IOException, InterruptedException {
-    if (name(file).max().compareTo(end.txid()) <= 0) {
+  private void verify(LtxFileName name) throws IOException, InterruptedException {
+    if (name.max().compareTo(end.txid()) <= 0) {
       return; // A snapshot has replaced it, and whoever took it in had no time to remove it.
     }
+    Path file = dir.resolve(name.toString());
     try {
       decode(LtxLog.openForReading(file), Files.size(file), file);
     } catch (NoSuchFileException | LtxException e) {
-      ByteBuffer copy = saved.get(name(file));
+      ByteBuffer copy = saved.get(name);
       if (copy != null) {
         report.note(
             file, "a power cut took it, but the segment has a copy", "the next start restores it");
@@ -119,7 +100,7 @@ final class LogVerification {
       } else if (e instanceof LtxException) {
         report.damage(file, e.getMessage(), REMEDY);
         last = null;
-        end = new Pos(name(file).max(), Checksum.ZERO);
+        end = new Pos(name.max(), Checksum.ZERO);
         pages.clear();
       }
       // Otherwise retention was faster.
@@ -173,8 +154,8 @@ final class LogVerification {
   }
 
   private void checkPlace(Path file, LtxHeader header) {
-    LtxFileName name = name(file);
-    if (!name.equals(new LtxFileName(header.minTxid(), header.maxTxid()))) {
+    LtxFileName name = new LtxFileName(header.minTxid(), header.maxTxid());
+    if (!file.endsWith(name.toString())) {
       report.damage(
           file,
           "it holds transactions %s to %s, which is not what its name says"

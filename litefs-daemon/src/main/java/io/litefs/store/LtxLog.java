@@ -20,7 +20,6 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.util.List;
 import java.util.concurrent.Executor;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -205,12 +204,12 @@ final class LtxLog {
   }
 
   /** The paths of all files in order, for recovery. */
-  List<Path> files() {
+  Iterable<Path> files() {
     return files(0);
   }
 
-  /** The paths of the files that end beyond {@code after}, in order. */
-  List<Path> files(long after) {
+  /** The paths of the files that end beyond {@code after}, in order; see {@link LogFiles}. */
+  Iterable<Path> files(long after) {
     return files.beyond(after);
   }
 
@@ -223,8 +222,14 @@ final class LtxLog {
     return files.count();
   }
 
+  /** Too little until {@link #measure} ends. */
   long byteCount() {
     return files.bytes();
+  }
+
+  /** See {@link LogFiles#measure}. */
+  void measure() throws IOException {
+    files.measure();
   }
 
   /** Bytes that were appended since the log was opened. */
@@ -461,9 +466,7 @@ final class LtxLog {
    * log's last file, which is sound, the one before it.
    */
   long gapEnd(LogTail chain) {
-    List<LogTail.Entry> entries = chain.entries();
-    long before = entries.isEmpty() ? 0 : entries.get(entries.size() - 1).pos().txid().value();
-    Path broken = files(before).get(0);
+    Path broken = files(chain.end()).iterator().next();
     LtxFileName name = LtxFileName.parse(broken.getFileName().toString()).orElseThrow();
     return broken.equals(lastFile()) ? name.min().value() - 1 : name.max().value();
   }

@@ -83,6 +83,7 @@ final class Maintenance {
         this::syncLogs, LOG_SYNC.toMillis(), LOG_SYNC.toMillis(), TimeUnit.MILLISECONDS);
     every(options.retentionMonitorInterval(), this::enforceRetention);
     every(DISK, this::lookAfterDisk);
+    every(DISK, this::measureLogs);
     // Twice at once, one run would recover what the other serves already.
     every(LEFT_DATABASES, openWhatWasLeft);
     verification.execute(() -> verifyUnread(soundness));
@@ -167,6 +168,17 @@ final class Maintenance {
     for (Database database : databases.values()) {
       if (database.bases().isDue()) {
         advanceBase(database);
+      }
+    }
+  }
+
+  /** Of logs with so many files that the start left it. */
+  private void measureLogs() {
+    for (Database database : databases.values()) {
+      try {
+        database.log().measure();
+      } catch (IOException | RuntimeException e) {
+        log.error("cannot tell how large the log of {} is: {}", database.name(), e.getMessage());
       }
     }
   }

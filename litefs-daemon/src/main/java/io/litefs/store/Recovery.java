@@ -122,7 +122,7 @@ final class Recovery {
 
   /** Somebody may have removed the WAL of a daemon that ended in order. */
   private boolean lacksItsWal(Base base, LogTail tail) throws IOException {
-    if (!base.clean() || !tail.entries().isEmpty() || base.wal().offset() == 0) {
+    if (!base.clean() || !tail.isEmpty() || base.wal().offset() == 0) {
       return false;
     }
     WalRemains wal = WalRemains.of(files.get(FileKind.WAL));
@@ -199,7 +199,7 @@ final class Recovery {
       replay.beginInWal(base.wal(), true);
     }
     try {
-      replay.play(tail.entries(), tail.firstNeeded(base.state()), wal);
+      replay.play(tail, wal);
     } catch (LtxException e) {
       logger.warn("{}: {}", database.name(), e.getMessage());
       return false;
@@ -210,7 +210,7 @@ final class Recovery {
       return false;
     }
     replay.publish(
-        tail.entries().isEmpty()
+        tail.isEmpty()
             ? LogTail.entry(log.lastFile()).header().timestampMillis()
             : replay.timestampMillis());
     if (state.exists()) {

@@ -94,11 +94,11 @@ final class RecoveryByReading {
       }
       return;
     }
-    if (tail.gap() != null && !tail.entries().isEmpty()) {
-      last = tail.entries().get(tail.entries().size() - 1);
-      setLogAside(last.pos().txid().value(), Long.MAX_VALUE, tail.gap());
+    if (tail.gap() != null && !tail.isEmpty()) {
+      last = tail.last();
+      setLogAside(tail.end(), Long.MAX_VALUE, tail.gap());
     }
-    if (!tail.entries().isEmpty()) {
+    if (!tail.isEmpty()) {
       // Of frames of the daemon's own, some may be of transactions that the log has lost.
       Base.WalEnd end = applied ? base.wal() : last.walEnd();
       if (wal != null && wal.is(end)) {
@@ -217,10 +217,10 @@ final class RecoveryByReading {
   }
 
   private void playAll(LogTail tail) throws IOException {
-    LtxHeader first = tail.entries().get(0).header();
+    LtxHeader first = tail.first();
     // Neither empty nor of another page size: the first file may have only some of the pages.
     replay.beginAt(new DatabaseState(Pos.ZERO, first.pageSize(), Math.max(1, first.commit())));
-    replay.play(tail.entries(), tail.firstNeeded(replay.state()), null);
+    replay.play(tail, null);
     BackingFile file = replay.databaseFile();
     long size = replay.state().pageCount() * replay.state().pageSize();
     if (file.size() > size) {

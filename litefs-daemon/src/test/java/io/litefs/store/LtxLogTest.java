@@ -15,11 +15,13 @@ import io.litefs.posix.PosixFile;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -236,6 +238,72 @@ class LtxLogTest {
     assertThat(log.fileFrom(2)).isNull();
     assertThat(log.fileFrom(4)).isNotNull();
     assertThat(log.files()).hasSize(2);
+  }
+
+  /** At 200 bytes of memory for each file the process would end before it has opened the log. */
+  @Test
+  void aLogOfVeryManyFilesNeedsLittleMemory() throws Exception {
+    int count = 20_000;
+    LtxLog log = open();
+    append(log, count);
+    long bytes = log.byteCount();
+    long last = Files.size(log.lastFile());
+    log.close();
+    List<String> command =
+        List.of(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-XX:+UseSerialGC",
+            "-Xmx6m",
+            "--enable-native-access=ALL-UNNAMED",
+            "-cp",
+            System.getProperty("java.class.path"),
+            LongLog.class.getName(),
+            dir.toString());
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertThat(output)
+        .isEqualToIgnoringNewLines(
+            count
+                + " to "
+                + count
+                + ", "
+                + bytes
+                + " bytes, removed "
+                + (count - 1)
+                + ", left "
+                + last
+                + " bytes");
+  }
+
+  /** What a start has not measured may go before it does, or come anew. */
+  @Test
+  void bytesAreRightWhateverGoesBeforeTheyAreMeasured() throws Exception {
+    int count = 5000;
+    LtxLog before = open();
+    append(before, count);
+    before.close();
+
+    LtxLog log = open();
+    log.setAside(count - 10, Long.MAX_VALUE, home.resolve("aside"));
+    write(log, count - 9).append();
+    assertThat(log.byteCount())
+        .as("the start does not measure so many")
+        .isEqualTo(Files.size(log.lastFile()));
+    Files.setLastModifiedTime(log.fileFrom(1), FileTime.fromMillis(1000));
+    assertThat(log.removeOlderThan(2000, () -> Long.MAX_VALUE)).isEqualTo(1);
+    log.measure();
+    assertThat(log.fileCount()).isEqualTo(count - 10);
+    assertThat(log.byteCount()).isEqualTo(sizeOf(log.files()));
+    log.removeBeyond(1000, () -> Long.MAX_VALUE);
+    assertThat(log.byteCount()).isEqualTo(sizeOf(log.files())).isBetween(500L, 1000L);
+  }
+
+  private static long sizeOf(Iterable<Path> files) throws IOException {
+    long bytes = 0;
+    for (Path file : files) {
+      bytes += Files.size(file);
+    }
+    return bytes;
   }
 
   @Test

@@ -25,14 +25,32 @@ public record LtxFileName(Txid min, Txid max) implements Comparable<LtxFileName>
     if (name.length() != LENGTH || name.charAt(16) != '-' || !name.endsWith(SUFFIX)) {
       return Optional.empty();
     }
-    try {
-      LtxFileName parsed =
-          new LtxFileName(Txid.parse(name.substring(0, 16)), Txid.parse(name.substring(17, 33)));
-      // Upper-case digits parse as well, but two names must not mean the same file.
-      return parsed.toString().equals(name) ? Optional.of(parsed) : Optional.empty();
-    } catch (IllegalArgumentException e) {
-      return Optional.empty();
+    long min = txid(name, 0);
+    long max = txid(name, 17);
+    return min < 1 || max < min
+        ? Optional.empty()
+        : Optional.of(new LtxFileName(new Txid(min), new Txid(max)));
+  }
+
+  /**
+   * The TXID at a place in a name, -1 if there is none. Upper-case digits are none: two names must
+   * not mean the same file. A start reads hundreds of thousands of names, so nothing is allocated.
+   */
+  private static long txid(String name, int at) {
+    long value = 0;
+    for (int i = at; i < at + 16; i++) {
+      char digit = name.charAt(i);
+      int bits;
+      if (digit >= '0' && digit <= '9') {
+        bits = digit - '0';
+      } else if (digit >= 'a' && digit <= 'f') {
+        bits = digit - 'a' + 10;
+      } else {
+        return -1;
+      }
+      value = value << 4 | bits;
     }
+    return value;
   }
 
   /** By min TXID, then by max TXID: the order in which files are applied. */
