@@ -62,9 +62,9 @@ final class ReplicaCheckpointer {
   private final DatabaseLocks locks;
   private final ReplicaWal wal;
   private final long limitBytes;
+  private final int pageSize;
   private final int frameSize;
   private final PageTable newest = new PageTable();
-  private final ByteBuffer page;
   private final Thread thread;
 
   private volatile boolean closed;
@@ -84,8 +84,8 @@ final class ReplicaCheckpointer {
     this.locks = locks;
     this.wal = wal;
     this.limitBytes = limitBytes;
-    this.frameSize = Wal.frameSize(wal.pageSize());
-    this.page = ByteBuffer.allocateDirect(wal.pageSize());
+    this.pageSize = wal.pageSize();
+    this.frameSize = Wal.frameSize(pageSize);
     this.reportedNanos = System.nanoTime() - REPORT_NANOS;
     this.thread = new Thread(this::run, "litefs-checkpoint-" + database.name());
     thread.setDaemon(true);
@@ -131,6 +131,9 @@ final class ReplicaCheckpointer {
       boolean forward = checkpoint(READ_ZERO_PATIENCE);
       restartIfLong();
       reportIfTooLong();
+      if (appended <= wal.backfilled()) {
+        wal.rest();
+      }
       return forward;
     } catch (IOException | RuntimeException e) {
       if (!closed) {
@@ -211,18 +214,22 @@ final class ReplicaCheckpointer {
     database.log().sync();
     wal.sync();
     wal.attemptBackfill(safe);
-    newest.clear();
     for (long frame = wal.backfilled() + 1; frame <= safe; frame++) {
       newest.put(wal.pageOf(frame), frame);
     }
     BackingFile file = database.file(FileKind.DATABASE);
     PosixFile target = file.file();
-    int pageSize = page.capacity();
-    for (long pgno = newest.next(1); pgno != 0; pgno = newest.next(pgno + 1)) {
-      wal.readFrame(newest.get(pgno), page.clear());
-      long offset = (pgno - 1) * pageSize;
-      target.pwrite(page.flip(), offset);
-      database.kernelCache().store(database.name(), offset, page.flip());
+    ByteBuffer page = DirectBuffers.take(pageSize);
+    try {
+      for (long pgno = newest.next(1); pgno != 0; pgno = newest.next(pgno + 1)) {
+        wal.readFrame(newest.get(pgno), page.clear().limit(pageSize));
+        long offset = (pgno - 1) * pageSize;
+        target.pwrite(page.flip(), offset);
+        database.kernelCache().store(database.name(), offset, page.flip());
+      }
+    } finally {
+      DirectBuffers.give(page);
+      newest.clear();
     }
     file.touch();
   }
@@ -230,7 +237,7 @@ final class ReplicaCheckpointer {
   /** Every reader is at the last frame, or behind none: nobody needs pages beyond its size. */
   private void cut(long pageCount) throws IOException {
     BackingFile file = database.file(FileKind.DATABASE);
-    long size = pageCount * page.capacity();
+    long size = pageCount * pageSize;
     if (file.size() > size) {
       file.file().truncate(size);
       database.kernelCache().invalidate(database.name(), size, 0);
@@ -258,7 +265,7 @@ final class ReplicaCheckpointer {
       try {
         if (database.stable.writeLock().tryLock()) {
           try {
-            wal.restart(page.capacity(), database.state().pageCount());
+            wal.restart(pageSize, database.state().pageCount());
             appended = 0;
             restartBytes = CHECKPOINT_BYTES;
           } finally {

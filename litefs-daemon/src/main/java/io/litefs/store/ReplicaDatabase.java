@@ -9,7 +9,6 @@ import io.litefs.posix.ErrnoException;
 import io.litefs.replication.Acknowledger;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.ByteBuffer;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -58,9 +57,7 @@ final class ReplicaDatabase {
    */
   private final ReentrantLock receiving = new ReentrantLock();
 
-  /** Both guarded by {@link #receiving}, as the file is that is being received. */
-  private final ByteBuffer buffer = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
-
+  /** Guarded by {@link #receiving}, as the file is that is being received; empty in between. */
   private final PageTable checksums = new PageTable();
 
   /** Held by whoever applies, or hands the database to applications and takes it back. */
@@ -149,6 +146,7 @@ final class ReplicaDatabase {
     try {
       receiveNext(in, acknowledger);
     } finally {
+      checksums.clear();
       receiving.unlock();
     }
   }
@@ -157,7 +155,7 @@ final class ReplicaDatabase {
     Path temporary = database.log().temporaryFile();
     ReceivedTransaction transaction;
     try {
-      transaction = ReceivedTransaction.receive(in, temporary, buffer, checksums);
+      transaction = ReceivedTransaction.receive(in, temporary, checksums);
       if (isMadeHere(transaction)) {
         skipped = transaction.pos();
         Files.delete(temporary);
@@ -654,7 +652,6 @@ final class ReplicaDatabase {
 
   /** What is to be applied next, read once however often it is tried. */
   private final class Next {
-    private final ByteBuffer pages = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
     private final PageTable pageChecksums = new PageTable();
     private ReceivedTransaction transaction;
     private Path file;
@@ -666,7 +663,7 @@ final class ReplicaDatabase {
       Pos now = database.pos();
       if (!wanted.equals(file) || !now.equals(before)) {
         file = null;
-        transaction = ReceivedTransaction.read(wanted, pages, pageChecksums);
+        transaction = ReceivedTransaction.read(wanted, pageChecksums);
         file = wanted;
         before = now;
       }

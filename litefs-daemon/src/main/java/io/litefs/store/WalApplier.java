@@ -5,7 +5,6 @@ import io.litefs.posix.ErrnoException;
 import io.litefs.sqlite.WalIndex;
 import io.litefs.sqlite.WalIndexHeader;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.Optional;
 
@@ -22,7 +21,6 @@ final class WalApplier implements TransactionApplier {
   private final Database database;
   private final DatabaseLocks locks;
   private final AppliedState applied;
-  private final ByteBuffer buffer;
   private final long limitBytes;
 
   /** Both null until the WAL is taken over. */
@@ -34,19 +32,12 @@ final class WalApplier implements TransactionApplier {
   private boolean needsReadersGone;
 
   /**
-   * @param buffer direct, of the largest page size
    * @param limitBytes see {@link StoreOptions#replicaWalLimit}
    */
-  WalApplier(
-      Database database,
-      DatabaseLocks locks,
-      AppliedState applied,
-      ByteBuffer buffer,
-      long limitBytes) {
+  WalApplier(Database database, DatabaseLocks locks, AppliedState applied, long limitBytes) {
     this.database = database;
     this.locks = locks;
     this.applied = applied;
-    this.buffer = buffer;
     this.limitBytes = limitBytes;
   }
 
@@ -111,7 +102,7 @@ final class WalApplier implements TransactionApplier {
     }
     wal.mutex.lock();
     try {
-      wal.append(transaction, buffer);
+      wal.append(transaction);
       applied.publish(
           transaction,
           () -> {
@@ -135,7 +126,7 @@ final class WalApplier implements TransactionApplier {
         wal.mutex.lock();
         try {
           // Readers are gone, so the WAL, whose frames are of the old size, is nobody's.
-          JournalApplier.write(database, transaction, buffer, true);
+          JournalApplier.write(database, transaction, true);
           database.file(FileKind.DATABASE).file().fdatasync();
           wal.restart(transaction.header().pageSize(), transaction.header().commit());
           applied.publish(transaction);
