@@ -43,7 +43,9 @@ final class Applier {
             nanos -> store.observer().waitedForLocks(nanos));
     this.applied = new AppliedState(database, store.options().strictVerify());
     this.throughFile = new JournalApplier(database, locks, applied);
-    this.throughWal = new WalApplier(database, locks, applied, store.options().replicaWalLimit());
+    this.throughWal =
+        new WalApplier(
+            database, locks, applied, store.checkpoints(), store.options().replicaWalLimit());
   }
 
   /**

@@ -7,6 +7,7 @@ import io.litefs.sqlite.WalIndexHeader;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.ScheduledExecutorService;
 
 /**
  * Applies transactions as the one writer of the replica's WAL: readers neither wait nor are waited
@@ -21,6 +22,7 @@ final class WalApplier implements TransactionApplier {
   private final Database database;
   private final DatabaseLocks locks;
   private final AppliedState applied;
+  private final ScheduledExecutorService checkpoints;
   private final long limitBytes;
 
   /** Both null until the WAL is taken over. */
@@ -32,12 +34,19 @@ final class WalApplier implements TransactionApplier {
   private boolean needsReadersGone;
 
   /**
+   * @param checkpoints see {@link Maintenance#checkpoints}
    * @param limitBytes see {@link StoreOptions#replicaWalLimit}
    */
-  WalApplier(Database database, DatabaseLocks locks, AppliedState applied, long limitBytes) {
+  WalApplier(
+      Database database,
+      DatabaseLocks locks,
+      AppliedState applied,
+      ScheduledExecutorService checkpoints,
+      long limitBytes) {
     this.database = database;
     this.locks = locks;
     this.applied = applied;
+    this.checkpoints = checkpoints;
     this.limitBytes = limitBytes;
   }
 
@@ -244,6 +253,6 @@ final class WalApplier implements TransactionApplier {
   }
 
   private void startCheckpointer() {
-    checkpointer = new ReplicaCheckpointer(database, locks, wal, limitBytes);
+    checkpointer = new ReplicaCheckpointer(database, locks, wal, checkpoints, limitBytes);
   }
 }
