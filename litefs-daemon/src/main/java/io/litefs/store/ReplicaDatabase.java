@@ -473,7 +473,7 @@ final class ReplicaDatabase {
   private boolean sealIfApplied(long deadline) throws StoreException {
     synchronized (this) {
       // With a fault it may be the take-over that does not succeed, which is of no use any more.
-      if ((catchingUp != null || toTakeOver) && fault == null) {
+      if ((catchingUp != null || toTakeOver && !closed) && fault == null) {
         return false;
       }
     }
