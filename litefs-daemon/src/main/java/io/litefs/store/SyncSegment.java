@@ -55,6 +55,9 @@ final class SyncSegment {
   private static final int HEADER_BYTES = 24;
   private static final long RETRY_NANOS = TimeUnit.SECONDS.toNanos(10);
 
+  /** Nobody writes into it, nor moves its position. */
+  private static final ByteBuffer ZEROS = ByteBuffer.allocateDirect(64 << 10);
+
   private final Path path;
   private final Path log;
   private final Executor background;
@@ -183,9 +186,8 @@ final class SyncSegment {
    * may get its TXID.
    */
   private void erase() {
-    ByteBuffer zeros = ByteBuffer.allocateDirect(HEADER_BYTES);
     try {
-      file.pwrite(zeros, (long) half * HALF_BYTES + position);
+      file.pwrite(ZEROS.slice(0, HEADER_BYTES), (long) half * HALF_BYTES + position);
     } catch (ErrnoException e) {
       logger.warn("cannot take records back from {}: {}", path, e.getMessage());
     }
@@ -221,9 +223,8 @@ final class SyncSegment {
     PosixFile made = null;
     try {
       made = create();
-      ByteBuffer zeros = ByteBuffer.allocateDirect(64 << 10);
-      for (long at = 0; at < 2L * HALF_BYTES; at += zeros.capacity()) {
-        made.pwrite(zeros.clear(), at);
+      for (long at = 0; at < 2L * HALF_BYTES; at += ZEROS.capacity()) {
+        made.pwrite(ZEROS.duplicate(), at);
       }
       made.fsync();
       file = made;
