@@ -9,13 +9,13 @@ import io.litefs.posix.ErrnoException;
 import io.litefs.replication.Acknowledger;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.ByteBuffer;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
@@ -58,7 +58,9 @@ final class ReplicaDatabase {
    */
   private final ReentrantLock receiving = new ReentrantLock();
 
-  /** Guarded by {@link #receiving}, as the file is that is being received; empty in between. */
+  /** Both guarded by {@link #receiving}, as the file is that is being received. */
+  private final ByteBuffer buffer = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
+
   private final PageTable checksums = new PageTable();
 
   /** Held by whoever applies, or hands the database to applications and takes it back. */
@@ -93,10 +95,7 @@ final class ReplicaDatabase {
   /** What came back last on the present stream, and was here already or about to be. */
   private volatile Pos skipped = Pos.ZERO;
 
-  /**
-   * Whether applications of a former primary may still be at work. The catch-up ends that before it
-   * applies anything. Guarded by this.
-   */
+  /** Whether applications of a former primary may still be at work. Guarded by this. */
   private boolean toTakeOver;
 
   ReplicaDatabase(Store store, Database database) throws IOException {
@@ -150,7 +149,6 @@ final class ReplicaDatabase {
     try {
       receiveNext(in, acknowledger);
     } finally {
-      checksums.clear();
       receiving.unlock();
     }
   }
@@ -159,7 +157,7 @@ final class ReplicaDatabase {
     Path temporary = database.log().temporaryFile();
     ReceivedTransaction transaction;
     try {
-      transaction = ReceivedTransaction.receive(in, temporary, checksums);
+      transaction = ReceivedTransaction.receive(in, temporary, buffer, checksums);
       if (isMadeHere(transaction)) {
         skipped = transaction.pos();
         Files.delete(temporary);
@@ -298,7 +296,7 @@ final class ReplicaDatabase {
     use.lock();
     try {
       synchronized (this) {
-        if (closed || catchingUp != null || toTakeOver || !database.pos().equals(pos)) {
+        if (closed || catchingUp != null || !database.pos().equals(pos)) {
           throw new StoreException(
               database.name() + ": transactions of the primary are still being applied; try again");
         }
@@ -372,32 +370,19 @@ final class ReplicaDatabase {
   /** Whether the transaction is the very next to apply, and the stream's thread is who applies. */
   private synchronized boolean isNext(ReceivedTransaction transaction) {
     return catchingUp == null
-        && !toTakeOver
         && (transaction.header().isSnapshot()
             || transaction.header().preApply().equals(database.pos().checksum())
                 && transaction.header().minTxid().equals(database.pos().txid().next()));
   }
 
-  /** Applications may be at work, and {@link #takeOverNow} is to follow. */
-  void isToBeTakenOver() throws IOException {
+  /** See {@link ReplicaSink#takeOverAll}. */
+  void takeOverSoon() throws IOException {
     // Applications may have committed since this was made: a handoff waits for the writers at work.
     received = database.log().end();
     synchronized (this) {
       toTakeOver = true;
     }
-  }
-
-  /**
-   * Begins to take it over, if nobody does, or has.
-   *
-   * @return opens when that has been tried once
-   */
-  synchronized CountDownLatch takeOverNow() {
-    CountDownLatch tried = new CountDownLatch(1);
-    if (!toTakeOver || !startCatchingUp(tried)) {
-      tried.countDown();
-    }
-    return tried;
+    startCatchingUp();
   }
 
   /** See {@link Store#holdWriters}. */
@@ -425,7 +410,7 @@ final class ReplicaDatabase {
     while (!sealIfApplied(deadline)) {
       boolean behind = isBehind(deadline);
       synchronized (this) {
-        if (catchingUp == null && (behind || toTakeOver)) {
+        if (catchingUp == null && behind) {
           if (tried && failure != null) {
             throw new StoreException(cannotApply(failure));
           }
@@ -473,7 +458,7 @@ final class ReplicaDatabase {
   private boolean sealIfApplied(long deadline) throws StoreException {
     synchronized (this) {
       // With a fault it may be the take-over that does not succeed, which is of no use any more.
-      if ((catchingUp != null || toTakeOver && !closed) && fault == null) {
+      if (catchingUp != null && fault == null) {
         return false;
       }
     }
@@ -531,31 +516,20 @@ final class ReplicaDatabase {
     return true;
   }
 
-  private void startCatchingUp() {
-    startCatchingUp(new CountDownLatch(1));
-  }
-
-  /**
-   * @param tried is counted down after the first attempt
-   * @return false if it goes on already, or is not to
-   */
-  private synchronized boolean startCatchingUp(CountDownLatch tried) {
-    if (catchingUp != null || closed) {
-      return false;
+  private synchronized void startCatchingUp() {
+    if (catchingUp == null && !closed) {
+      failure = null;
+      Thread thread = new Thread(this::catchUp, "litefs-apply-" + database.name());
+      thread.setDaemon(true);
+      thread.start();
+      catchingUp = thread; // If there is one: it gets no further than isDone() before this.
     }
-    failure = null;
-    Thread thread = new Thread(() -> catchUp(tried), "litefs-apply-" + database.name());
-    thread.setDaemon(true);
-    thread.start();
-    catchingUp = thread; // If there is one: it gets no further than isDone() before this.
-    return true;
   }
 
-  private void catchUp(CountDownLatch tried) {
+  private void catchUp() {
     try {
-      applyAll(new Next(), tried);
+      applyAll(new Next());
     } finally {
-      tried.countDown();
       database.waitsFor(null);
       endCatchingUp();
     }
@@ -577,12 +551,11 @@ final class ReplicaDatabase {
     GIVEN_UP
   }
 
-  private void applyAll(Next next, CountDownLatch tried) {
+  private void applyAll(Next next) {
     LockWait wait = null;
     long reported = System.nanoTime();
     while (!isDone()) {
       Attempt attempt = attempt(next);
-      tried.countDown();
       if (attempt == Attempt.GIVEN_UP) {
         return;
       }
@@ -681,6 +654,7 @@ final class ReplicaDatabase {
 
   /** What is to be applied next, read once however often it is tried. */
   private final class Next {
+    private final ByteBuffer pages = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
     private final PageTable pageChecksums = new PageTable();
     private ReceivedTransaction transaction;
     private Path file;
@@ -692,7 +666,7 @@ final class ReplicaDatabase {
       Pos now = database.pos();
       if (!wanted.equals(file) || !now.equals(before)) {
         file = null;
-        transaction = ReceivedTransaction.read(wanted, pageChecksums);
+        transaction = ReceivedTransaction.read(wanted, pages, pageChecksums);
         file = wanted;
         before = now;
       }

@@ -11,8 +11,10 @@ final class WalFrameReader {
   /** Transactions up to this many bytes are read in one piece. */
   private static final int WINDOW_BYTES = 1 << 20;
 
-  /** Null but from {@link #window} to {@link #closeWindow}. */
-  private ByteBuffer window;
+  private static final int MIN_WINDOW_BYTES = 1 << 14;
+
+  /** Grows to what transactions need, up to {@link #WINDOW_BYTES}: there may be many databases. */
+  private ByteBuffer window = ByteBuffer.allocateDirect(0);
 
   private ByteBuffer scratch = ByteBuffer.allocateDirect(0);
   private long windowStart;
@@ -28,27 +30,22 @@ final class WalFrameReader {
     written = from;
     writtenStart = offset;
     writtenEnd = offset + from.remaining();
-    closeWindow();
-  }
-
-  /** Loads a range in one piece, if it is not too large; {@link #closeWindow} is to follow. */
-  void window(long start, long end) throws ErrnoException {
-    closeWindow();
-    if (end - start <= WINDOW_BYTES) {
-      window = DirectBuffers.take((int) (end - start));
-      read(window, start);
-      windowStart = start;
-      windowEnd = end;
-    }
-  }
-
-  /** Slices are read one by one again. */
-  void closeWindow() {
     windowStart = 0;
     windowEnd = 0;
-    if (window != null) {
-      DirectBuffers.give(window);
-      window = null;
+  }
+
+  /** Loads a range in one piece, if it is not too large. */
+  void window(long start, long end) throws ErrnoException {
+    if (end - start <= WINDOW_BYTES) {
+      int length = (int) (end - start);
+      if (window.capacity() < length) {
+        window =
+            ByteBuffer.allocateDirect(
+                Math.max(MIN_WINDOW_BYTES, Integer.highestOneBit(length) * 2));
+      }
+      read(window.clear().limit((int) (end - start)), start);
+      windowStart = start;
+      windowEnd = end;
     }
   }
 
