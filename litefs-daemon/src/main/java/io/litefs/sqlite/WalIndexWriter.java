@@ -58,13 +58,15 @@ public final class WalIndexWriter {
   private final Memory memory;
   private final FramePages pages;
 
-  /** The block into which the next frame goes, as readers see it. */
-  private final ByteBuffer block = order(WalIndex.BLOCK_SIZE);
+  /**
+   * The block into which the next frame goes, as readers see it; null if it is not in memory. It
+   * follows from what its frames hold, which were entered in their order.
+   */
+  private ByteBuffer block;
 
   /** Number of that block; -1 before the first frame of a log. */
   private int number = -1;
 
-  private final ByteBuffer staged = order(WalIndex.BLOCK_SIZE);
   private final ByteBuffer copy = order(WalIndexHeader.SIZE);
   private final ByteBuffer counter = order(Integer.BYTES);
   private WalIndexHeader header;
@@ -127,13 +129,17 @@ public final class WalIndexWriter {
     for (long frame = 1; frame <= entered; frame++) {
       pages.put(frame, pageOf.get(frame));
     }
-    number = -1;
-    if (entered > 0) {
-      // A block follows from what its frames hold: they were entered in this order.
-      number = WalHashTable.blockOf(entered);
-      fill(block, number, entered);
-    }
     broken = false;
+    rest();
+    number = entered > 0 ? WalHashTable.blockOf(entered) : -1;
+  }
+
+  /** Needs less memory until the next frame is entered, which takes a little longer then. */
+  public void rest() {
+    if (block != null && !broken && entered == header.maxFrame()) {
+      IndexBlocks.give(block);
+      block = null;
+    }
   }
 
   /**
@@ -141,11 +147,16 @@ public final class WalIndexWriter {
    * nobody believes: its header is not valid.
    */
   public void rewriteBlocks() throws IOException {
-    for (int i = 0; entered > 0 && i <= number; i++) {
-      fill(staged, i, entered);
-      int from = i == 0 ? WalIndex.HEADER_SIZE : 0;
-      memory.put(
-          (long) i * WalIndex.BLOCK_SIZE + from, staged.slice(from, WalIndex.BLOCK_SIZE - from));
+    ByteBuffer staged = IndexBlocks.take();
+    try {
+      for (int i = 0; entered > 0 && i <= number; i++) {
+        fill(staged, i, entered);
+        int from = i == 0 ? WalIndex.HEADER_SIZE : 0;
+        memory.put(
+            (long) i * WalIndex.BLOCK_SIZE + from, staged.slice(from, WalIndex.BLOCK_SIZE - from));
+      }
+    } finally {
+      IndexBlocks.give(staged);
     }
   }
 
@@ -157,18 +168,34 @@ public final class WalIndexWriter {
    */
   public void enter(long last) throws IOException {
     long first = header.maxFrame() + 1;
-    if (broken || entered != header.maxFrame()) {
-      withdraw();
+    ByteBuffer staged = IndexBlocks.take();
+    try {
+      recall();
+      if (broken || entered != header.maxFrame()) {
+        withdraw(staged);
+      }
+      entered = last;
+      broken = true;
+      for (long frame = first; frame <= last; ) {
+        WalHashTable table = tableFor(frame);
+        long end = Math.min(last, table.lastFrame());
+        enter(table, frame, end, staged);
+        frame = end + 1;
+      }
+      broken = false;
+    } finally {
+      IndexBlocks.give(staged);
     }
-    entered = last;
-    broken = true;
-    for (long frame = first; frame <= last; ) {
-      WalHashTable table = tableFor(frame);
-      long end = Math.min(last, table.lastFrame());
-      enter(table, frame, end);
-      frame = end + 1;
+  }
+
+  /** Undoes {@link #rest}. */
+  private void recall() {
+    if (block == null) {
+      block = IndexBlocks.take();
+      if (number >= 0) {
+        fill(block, number, entered);
+      }
     }
-    broken = false;
   }
 
   /** Publishes the frames that were entered. */
@@ -230,7 +257,8 @@ public final class WalIndexWriter {
     return new WalHashTable(block, number);
   }
 
-  private void enter(WalHashTable table, long first, long last) throws IOException {
+  private void enter(WalHashTable table, long first, long last, ByteBuffer staged)
+      throws IOException {
     int count = (int) (last - first + 1);
     int[] slots = new int[count];
     for (int i = 0; i < count; i++) {
@@ -238,11 +266,11 @@ public final class WalIndexWriter {
     }
     int from = table.numberOffset(first);
     memory.put(base() + from, block.slice(from, count * Integer.BYTES));
-    change(slots, count);
+    change(slots, count, staged);
   }
 
-  /** Brings slots from what {@link #staged} says they were, or from 0, to what the block says. */
-  private void change(int[] slots, int count) throws IOException {
+  /** Brings slots from 0 to what the block says; {@code staged} is to work with. */
+  private void change(int[] slots, int count, ByteBuffer staged) throws IOException {
     int low = Integer.MAX_VALUE;
     int high = 0;
     for (int i = 0; i < count; i++) {
@@ -267,7 +295,7 @@ public final class WalIndexWriter {
   }
 
   /** Takes frames out that were entered, perhaps in part, and never published. */
-  private void withdraw() throws IOException {
+  private void withdraw(ByteBuffer staged) throws IOException {
     long last = header.maxFrame();
     if (last == 0) {
       number = -1; // The next frame clears the first block.
@@ -282,7 +310,7 @@ public final class WalIndexWriter {
           slots[count++] = at;
         }
       }
-      takeOut(slots, count);
+      takeOut(slots, count, staged);
       int from = last == table.lastFrame() ? 0 : table.numberOffset(last + 1);
       if (from > 0) {
         memory.put(base() + from, block.slice(from, WalHashTable.SLOTS_OFFSET - from));
@@ -293,7 +321,7 @@ public final class WalIndexWriter {
   }
 
   /** The way of {@link #change} backwards: the high byte, the low one, the high one. */
-  private void takeOut(int[] slots, int count) throws IOException {
+  private void takeOut(int[] slots, int count, ByteBuffer staged) throws IOException {
     for (int step = 0; step < 3; step++) {
       for (int i = 0; i < count; i++) {
         short before = staged.getShort(slots[i]);

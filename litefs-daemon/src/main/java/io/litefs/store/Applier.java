@@ -5,7 +5,6 @@ import io.litefs.ltx.Checksum;
 import io.litefs.ltx.LtxHeader;
 import io.litefs.posix.ErrnoException;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.Optional;
 import org.slf4j.Logger;
@@ -34,7 +33,6 @@ final class Applier {
   private final AppliedState applied;
   private final JournalApplier throughFile;
   private final WalApplier throughWal;
-  private final ByteBuffer buffer = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
 
   Applier(Store store, Database database) {
     this.database = database;
@@ -44,9 +42,10 @@ final class Applier {
             store.mountPoint().resolve(database.name()),
             nanos -> store.observer().waitedForLocks(nanos));
     this.applied = new AppliedState(database, store.options().strictVerify());
-    this.throughFile = new JournalApplier(database, locks, applied, buffer);
+    this.throughFile = new JournalApplier(database, locks, applied);
     this.throughWal =
-        new WalApplier(database, locks, applied, buffer, store.options().replicaWalLimit());
+        new WalApplier(
+            database, locks, applied, store.checkpoints(), store.options().replicaWalLimit());
   }
 
   /**
@@ -116,7 +115,7 @@ final class Applier {
   private void applyFirst(ReceivedTransaction transaction) throws IOException {
     database.acquire(FileKind.DATABASE, true).release();
     try {
-      JournalApplier.write(database, transaction, buffer, false);
+      JournalApplier.write(database, transaction, false);
       applied.publish(transaction);
     } finally {
       if (!database.pos().equals(transaction.pos())) {

@@ -236,7 +236,7 @@ final class BaseKeeper {
 
   /** Writes what has changed. Later changes may be among it, if the log has them on disk. */
   private void writeTable(PageTable checksums) throws ErrnoException {
-    ByteBuffer copy = ByteBuffer.allocateDirect(CHUNKS_AT_A_TIME * PageTable.CHUNK_BYTES);
+    ByteBuffer copy = DirectBuffers.take(CHUNKS_AT_A_TIME * PageTable.CHUNK_BYTES);
     int[] taken = new int[CHUNKS_AT_A_TIME];
     try {
       for (int count = take(checksums, taken, copy);
@@ -257,6 +257,8 @@ final class BaseKeeper {
         database.lock.unlock();
       }
       throw e;
+    } finally {
+      DirectBuffers.give(copy);
     }
   }
 

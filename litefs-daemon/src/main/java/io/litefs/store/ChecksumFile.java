@@ -147,7 +147,7 @@ final class ChecksumFile {
     for (int i = 0; i < count; i += CHUNKS_AT_A_TIME) {
       int some = Math.min(CHUNKS_AT_A_TIME, count - i);
       // Zeros, which stay where the file ends early.
-      ByteBuffer chunks = ByteBuffer.allocateDirect(some * PageTable.CHUNK_BYTES);
+      ByteBuffer chunks = ByteBuffer.allocateDirect(PageTable.bytesOf(some, pageCount));
       open().preadMost(chunks, offset(i));
       table.adoptChunks(i, chunks);
     }

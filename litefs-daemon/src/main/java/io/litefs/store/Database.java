@@ -35,7 +35,6 @@ import org.slf4j.LoggerFactory;
 public final class Database {
 
   private static final Logger logger = LoggerFactory.getLogger(Database.class);
-  static final int MAX_PAGE_SIZE = 65536;
 
   private final Store store;
   private final String name;

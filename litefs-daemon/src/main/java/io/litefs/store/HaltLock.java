@@ -5,7 +5,6 @@ import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -184,9 +183,7 @@ final class HaltLock {
     Path temporary =
         Files.createTempFile(database.log().temporaryFile().getParent(), "tx-", ".tmp");
     try {
-      ReceivedTransaction transaction =
-          ReceivedTransaction.receive(
-              in, temporary, ByteBuffer.allocate(Database.MAX_PAGE_SIZE), new PageTable());
+      ReceivedTransaction transaction = ReceivedTransaction.receive(in, temporary, new PageTable());
       mutex.lock();
       try {
         if (isInLog(transaction)) {

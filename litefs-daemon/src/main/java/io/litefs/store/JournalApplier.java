@@ -7,7 +7,6 @@ import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
 import io.litefs.posix.PosixFile;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.Optional;
 
@@ -24,16 +23,11 @@ final class JournalApplier implements TransactionApplier {
   private final Database database;
   private final DatabaseLocks locks;
   private final AppliedState applied;
-  private final ByteBuffer buffer;
 
-  /**
-   * @param buffer direct, of the largest page size
-   */
-  JournalApplier(Database database, DatabaseLocks locks, AppliedState applied, ByteBuffer buffer) {
+  JournalApplier(Database database, DatabaseLocks locks, AppliedState applied) {
     this.database = database;
     this.locks = locks;
     this.applied = applied;
-    this.buffer = buffer;
   }
 
   @Override
@@ -44,7 +38,7 @@ final class JournalApplier implements TransactionApplier {
     try {
       database.stable.writeLock().lock();
       try {
-        write(database, transaction, buffer, true);
+        write(database, transaction, true);
         applied.publish(transaction);
       } finally {
         database.stable.writeLock().unlock();
@@ -66,8 +60,7 @@ final class JournalApplier implements TransactionApplier {
    * Writes the pages into the database file and gives it its size. If there is no space for it to
    * grow, nothing has changed; after any other error {@link Database#isHalfApplied} says so.
    */
-  static void write(
-      Database database, ReceivedTransaction transaction, ByteBuffer buffer, boolean tellKernel)
+  static void write(Database database, ReceivedTransaction transaction, boolean tellKernel)
       throws IOException {
     BackingFile file = database.file(FileKind.DATABASE);
     KernelCache cache = database.kernelCache();
@@ -80,7 +73,6 @@ final class JournalApplier implements TransactionApplier {
     makeRoom(target, size);
     database.beginApplying();
     transaction.forEachPage(
-        buffer,
         (pgno, page) -> {
           long offset = (pgno - 1) * pageSize;
           target.pwrite(page, offset);

@@ -27,7 +27,6 @@ final class LogReplay {
 
   private final Database database;
   private final DatabaseFiles files;
-  private final ByteBuffer page = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
 
   /** What the files played so far lead to. */
   private DatabaseState state;
@@ -140,7 +139,7 @@ final class LogReplay {
     PageTable pageChecksums = new PageTable();
     for (Path file : tail.files()) {
       if (tail.isNeeded(file)) {
-        ReceivedTransaction transaction = ReceivedTransaction.read(file, page, pageChecksums);
+        ReceivedTransaction transaction = ReceivedTransaction.read(file, pageChecksums);
         apply(transaction, pageChecksums);
         played(transaction.header(), transaction.pos(), wal);
       } else {
@@ -162,7 +161,7 @@ final class LogReplay {
       PosixFile file = databaseFile().file();
       changed = true;
       transaction.forEachPage(
-          page, (pgno, content) -> file.pwrite(content, (pgno - 1) * header.pageSize()));
+          (pgno, content) -> file.pwrite(content, (pgno - 1) * header.pageSize()));
     }
   }
 

@@ -13,6 +13,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -27,6 +28,9 @@ import org.slf4j.LoggerFactory;
 final class Maintenance {
 
   private static final Logger log = LoggerFactory.getLogger(Maintenance.class);
+
+  /** As many databases may wait for readers or for the disk before others must wait for them. */
+  private static final int CHECKPOINT_THREADS = 4;
 
   private static final Duration LOG_SYNC = Duration.ofMillis(100);
   private static final Duration DISK = Duration.ofSeconds(1);
@@ -52,6 +56,10 @@ final class Maintenance {
             return thread;
           });
 
+  private final ScheduledThreadPoolExecutor checkpoints =
+      new ScheduledThreadPoolExecutor(
+          CHECKPOINT_THREADS, task -> daemonThread(task, "litefs-checkpoint"));
+
   /**
    * @param databases all that there are at any time, by their names; read here
    */
@@ -64,6 +72,8 @@ final class Maintenance {
     this.databases = databases;
     this.reserve = reserve;
     this.agreed = agreed;
+    checkpoints.setRemoveOnCancelPolicy(true);
+    checkpoints.setExecuteExistingDelayedTasksAfterShutdownPolicy(false);
   }
 
   private static Thread daemonThread(Runnable task, String name) {
@@ -101,6 +111,14 @@ final class Maintenance {
     return background;
   }
 
+  /**
+   * Copies replicas' WALs into their databases, as many at a time as this has threads. What waits
+   * is taken in the order in which it became due.
+   */
+  ScheduledExecutorService checkpoints() {
+    return checkpoints;
+  }
+
   /** Reads whole databases, slowly and one after the other. */
   ExecutorService verification() {
     return verification;
@@ -118,6 +136,7 @@ final class Maintenance {
   /** Nothing becomes due any more. */
   void end() {
     clock.shutdownNow();
+    checkpoints.shutdown();
     verification.shutdownNow();
   }
 

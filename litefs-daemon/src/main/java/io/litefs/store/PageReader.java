@@ -13,7 +13,10 @@ import java.nio.ByteBuffer;
 final class PageReader {
 
   private final String name;
-  private final ByteBuffer page = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
+
+  /** As large as the largest page that was read. */
+  private ByteBuffer page = ByteBuffer.allocateDirect(0);
+
   private final ByteBuffer beginning = ByteBuffer.allocateDirect(DatabaseHeader.SIZE);
 
   /**
@@ -25,6 +28,9 @@ final class PageReader {
 
   /** A page; what lies beyond the file's end is zero. */
   ByteBuffer page(BackingFile file, long pgno, int pageSize) throws ErrnoException {
+    if (page.capacity() < pageSize) {
+      page = ByteBuffer.allocateDirect(pageSize);
+    }
     ByteBuffer into = page.clear().limit(pageSize);
     file.file().preadMost(into, (pgno - 1) * pageSize);
     while (into.hasRemaining()) {

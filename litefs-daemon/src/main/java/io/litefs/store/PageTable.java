@@ -1,7 +1,6 @@
 package io.litefs.store;
 
 import java.nio.ByteBuffer;
-import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.BitSet;
 
@@ -10,19 +9,28 @@ import java.util.BitSet;
  * chunks of 1024 pages.
  *
  * <p>Serves as the set of page checksums of a database, as the set of pages that a transaction
- * touched, and as the map from page to WAL frame. A table that is cleared keeps its chunks for the
- * next transaction. Not thread-safe: its owner's lock guards it.
+ * touched, and as the map from page to WAL frame. Not thread-safe: its owner's lock guards it.
+ *
+ * <p>There are several tables per database, and most databases are small: a chunk of which only the
+ * beginning is used has only that in memory. A table that is cleared keeps one such beginning for
+ * the next transaction; whole chunks go to whichever table needs them next ({@link DirectBuffers}).
  */
 final class PageTable {
 
   private static final int CHUNK_BITS = 10;
   private static final int CHUNK_PAGES = 1 << CHUNK_BITS;
   static final int CHUNK_BYTES = CHUNK_PAGES * Long.BYTES;
-  private static final int MAX_SPARE = 64;
+
+  /** What there is of a chunk of which no more is used: enough for 128 pages. */
+  static final int BEGINNING_BYTES = 1024;
+
   private static final ByteBuffer ZEROS = ByteBuffer.allocateDirect(CHUNK_BYTES);
 
-  private ByteBuffer[] chunks = new ByteBuffer[16];
-  private final ArrayDeque<ByteBuffer> spare = new ArrayDeque<>();
+  /** Each of {@link #CHUNK_BYTES} or {@link #BEGINNING_BYTES}; null where there is no value. */
+  private ByteBuffer[] chunks = new ByteBuffer[1];
+
+  /** Zeros, of {@link #BEGINNING_BYTES}; may be null. */
+  private ByteBuffer spare;
 
   /** Bounds of the chunks in use; lowest > highest when the table is empty. */
   private int lowest = Integer.MAX_VALUE;
@@ -31,6 +39,9 @@ final class PageTable {
 
   /** Chunks that were changed since {@link #takeChunk}. */
   private final BitSet dirty = new BitSet();
+
+  /** Chunks that are slices of a larger memory, which nobody else can use. */
+  private final BitSet adopted = new BitSet();
 
   /** A table in which the pages 1 to {@code count} have a value. */
   static PageTable range(long count) {
@@ -47,7 +58,8 @@ final class PageTable {
     if (index > highest || chunks[index] == null) {
       return 0;
     }
-    return chunks[index].getLong(slot(pgno));
+    int slot = slot(pgno);
+    return slot < chunks[index].capacity() ? chunks[index].getLong(slot) : 0;
   }
 
   void put(long pgno, long value) {
@@ -56,17 +68,38 @@ final class PageTable {
       chunks = Arrays.copyOf(chunks, Math.max(index + 1, chunks.length * 2));
     }
     ByteBuffer chunk = chunks[index];
-    if (chunk == null) {
-      chunk = spare.poll();
-      if (chunk == null) {
-        chunk = ByteBuffer.allocateDirect(CHUNK_BYTES);
-      }
+    int slot = slot(pgno);
+    if (chunk == null || slot >= chunk.capacity()) {
+      chunk = slot < BEGINNING_BYTES ? beginning() : whole(chunk);
       chunks[index] = chunk;
     }
     lowest = Math.min(lowest, index);
     highest = Math.max(highest, index);
-    chunk.putLong(slot(pgno), value);
+    chunk.putLong(slot, value);
     dirty.set(index);
+  }
+
+  private ByteBuffer beginning() {
+    ByteBuffer beginning = spare == null ? ByteBuffer.allocateDirect(BEGINNING_BYTES) : spare;
+    spare = null;
+    return beginning;
+  }
+
+  /** A whole chunk in the place of a beginning, or of none. */
+  private ByteBuffer whole(ByteBuffer beginning) {
+    ByteBuffer whole = DirectBuffers.take(CHUNK_BYTES);
+    whole.put(0, ZEROS, 0, CHUNK_BYTES);
+    if (beginning != null) {
+      whole.put(0, beginning, 0, BEGINNING_BYTES);
+      keep(beginning);
+    }
+    return whole;
+  }
+
+  private void keep(ByteBuffer beginning) {
+    if (spare == null) {
+      spare = beginning.put(0, ZEROS, 0, BEGINNING_BYTES);
+    }
   }
 
   /** The smallest page number at or above {@code from} that has a value, or 0. */
@@ -77,7 +110,8 @@ final class PageTable {
         continue;
       }
       long first = (long) index << CHUNK_BITS;
-      for (int i = (int) Math.max(0, from - first); i < CHUNK_PAGES; i++) {
+      int count = chunk.capacity() / Long.BYTES;
+      for (int i = (int) Math.max(0, from - first); i < count; i++) {
         if (chunk.getLong(i * Long.BYTES) != 0) {
           return first + i;
         }
@@ -107,7 +141,7 @@ final class PageTable {
     highest = Math.min(highest, boundary);
     if (boundary <= highest && chunks[boundary] != null) {
       int kept = (slot(last) / Long.BYTES) + 1;
-      for (int i = kept; i < CHUNK_PAGES; i++) {
+      for (int i = kept; i < chunks[boundary].capacity() / Long.BYTES; i++) {
         chunks[boundary].putLong(i * Long.BYTES, 0);
       }
       dirty.set(boundary);
@@ -128,7 +162,9 @@ final class PageTable {
 
   /** Copies a chunk's {@link #CHUNK_BYTES} and counts it as unchanged. */
   void takeChunk(int index, ByteBuffer into) {
-    into.put(chunks[index].duplicate().clear());
+    ByteBuffer chunk = chunks[index];
+    into.put(chunk.duplicate().clear());
+    into.put(ZEROS.duplicate().limit(CHUNK_BYTES - chunk.capacity()));
     dirty.clear(index);
   }
 
@@ -145,16 +181,21 @@ final class PageTable {
    * Takes some chunks over, which then count as unchanged.
    *
    * @param index of the first one
-   * @param memory a direct buffer of a multiple of {@link #CHUNK_BYTES} that nobody else uses from
-   *     now on. Of many chunks at once: each allocation costs as much as reading a chunk
+   * @param memory a direct buffer that nobody else uses from now on: {@link #BEGINNING_BYTES} of
+   *     one chunk, or a multiple of {@link #CHUNK_BYTES}. Of many chunks at once: each allocation
+   *     costs as much as reading a chunk
    */
   void adoptChunks(int index, ByteBuffer memory) {
-    int count = memory.capacity() / CHUNK_BYTES;
+    int size = Math.min(CHUNK_BYTES, memory.capacity());
+    int count = memory.capacity() / size;
     if (index + count > chunks.length) {
       chunks = Arrays.copyOf(chunks, Math.max(index + count, chunks.length * 2));
     }
     for (int i = 0; i < count; i++) {
-      chunks[index + i] = memory.slice(i * CHUNK_BYTES, CHUNK_BYTES);
+      chunks[index + i] = memory.slice(i * size, size);
+    }
+    if (size == CHUNK_BYTES) {
+      adopted.set(index, index + count);
     }
     dirty.clear(index, index + count);
     lowest = Math.min(lowest, index);
@@ -164,6 +205,11 @@ final class PageTable {
   /** How many chunks hold the pages 1 to {@code pageCount}. */
   static int chunksOf(long pageCount) {
     return (int) (pageCount >>> CHUNK_BITS) + 1;
+  }
+
+  /** What {@link #adoptChunks} wants for the next {@code chunks} of so many pages' chunks. */
+  static int bytesOf(int chunks, long pageCount) {
+    return pageCount < BEGINNING_BYTES / Long.BYTES ? BEGINNING_BYTES : chunks * CHUNK_BYTES;
   }
 
   /** Exclusive or of the values of pages 1 to {@code last}. */
@@ -176,7 +222,7 @@ final class PageTable {
       ByteBuffer chunk = chunks[index];
       long first = (long) index << CHUNK_BITS;
       if (chunk != null && first <= last) {
-        int count = (int) Math.min(CHUNK_PAGES, last - first + 1);
+        int count = (int) Math.min(chunk.capacity() / Long.BYTES, last - first + 1);
         chunk.asLongBuffer().get(0, values, 0, count);
         for (int i = 0; i < count; i++) {
           sum ^= values[i];
@@ -191,10 +237,12 @@ final class PageTable {
     dirty.clear(index);
     if (chunk != null) {
       chunks[index] = null;
-      if (spare.size() < MAX_SPARE) {
-        chunk.put(0, ZEROS, 0, CHUNK_BYTES);
-        spare.push(chunk);
+      if (chunk.capacity() == BEGINNING_BYTES) {
+        keep(chunk);
+      } else if (!adopted.get(index)) {
+        DirectBuffers.give(chunk);
       }
+      adopted.clear(index);
     }
   }
 

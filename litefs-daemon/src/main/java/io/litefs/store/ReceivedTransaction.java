@@ -63,59 +63,65 @@ final class ReceivedTransaction {
   /**
    * Decodes and verifies a file of the log.
    *
-   * @param buffer direct, of the largest page size
    * @param checksums takes the checksum of each page; belongs to the transaction until the next one
    *     is read into it
    * @throws io.litefs.ltx.LtxException if it is damaged
    */
-  static ReceivedTransaction read(Path file, ByteBuffer buffer, PageTable checksums)
-      throws IOException {
-    return decode(LtxLog.openForReading(file), file, buffer, checksums);
+  static ReceivedTransaction read(Path file, PageTable checksums) throws IOException {
+    return decode(LtxLog.openForReading(file), file, checksums);
   }
 
   /**
    * Receives a file: decodes and verifies {@code in} while it is written to {@code file}.
    *
-   * @param buffer direct, of the largest page size
    * @param checksums takes the checksum of each page; belongs to the transaction until the next one
    *     is read into it
    * @throws io.litefs.ltx.LtxException if it is damaged
    */
-  static ReceivedTransaction receive(
-      InputStream in, Path file, ByteBuffer buffer, PageTable checksums) throws IOException {
+  static ReceivedTransaction receive(InputStream in, Path file, PageTable checksums)
+      throws IOException {
     try (FileChannel out =
         FileChannel.open(
             file,
             StandardOpenOption.CREATE,
             StandardOpenOption.TRUNCATE_EXISTING,
             StandardOpenOption.WRITE)) {
-      return decode(new TeeChannel(in, out), file, buffer, checksums);
+      return decode(new TeeChannel(in, out), file, checksums);
+    }
+  }
+
+  private static ReceivedTransaction decode(ReadableByteChannel in, Path file, PageTable checksums)
+      throws IOException {
+    try (LtxDecoder decoder = new LtxDecoder(in, file.toString())) {
+      checksums.clear();
+      ByteBuffer buffer = DirectBuffers.take(decoder.header().pageSize());
+      try {
+        return decode(decoder, file, buffer, checksums);
+      } finally {
+        DirectBuffers.give(buffer);
+      }
     }
   }
 
   private static ReceivedTransaction decode(
-      ReadableByteChannel in, Path file, ByteBuffer buffer, PageTable checksums)
-      throws IOException {
-    try (LtxDecoder decoder = new LtxDecoder(in, file.toString())) {
-      int pageSize = decoder.header().pageSize();
-      checksums.clear();
-      Boolean saysWal = null;
-      List<Page> kept = new ArrayList<>();
-      for (long pgno; (pgno = decoder.next(buffer)) != 0; ) {
-        checksums.put(pgno, decoder.pageChecksum());
-        if (pgno == 1) {
-          saysWal = buffer.get(READ_VERSION) == WAL_VERSION;
-        }
-        if (kept != null && (long) (kept.size() + 1) * pageSize > MAX_KEPT_BYTES) {
-          kept = null;
-        }
-        if (kept != null) {
-          kept.add(new Page(pgno, ByteBuffer.allocate(pageSize).put(buffer).flip()));
-        }
+      LtxDecoder decoder, Path file, ByteBuffer buffer, PageTable checksums) throws IOException {
+    int pageSize = decoder.header().pageSize();
+    Boolean saysWal = null;
+    List<Page> kept = new ArrayList<>();
+    for (long pgno; (pgno = decoder.next(buffer)) != 0; ) {
+      checksums.put(pgno, decoder.pageChecksum());
+      if (pgno == 1) {
+        saysWal = buffer.get(READ_VERSION) == WAL_VERSION;
       }
-      return new ReceivedTransaction(
-          file, decoder.header(), decoder.trailer(), checksums, kept, saysWal);
+      if (kept != null && (long) (kept.size() + 1) * pageSize > MAX_KEPT_BYTES) {
+        kept = null;
+      }
+      if (kept != null) {
+        kept.add(new Page(pgno, ByteBuffer.allocate(pageSize).put(buffer).flip()));
+      }
     }
+    return new ReceivedTransaction(
+        file, decoder.header(), decoder.trailer(), checksums, kept, saysWal);
   }
 
   /** Whether the database says write-ahead log after it, if it does {@code before}. */
@@ -142,8 +148,17 @@ final class ReceivedTransaction {
     return new ReceivedTransaction(path, header, trailer, checksums, pages, saysWal);
   }
 
-  /** Gives out every page, ascending, in {@code buffer} (direct, of the largest page size). */
-  void forEachPage(ByteBuffer buffer, PageConsumer consumer) throws IOException {
+  /** Gives out every page, ascending, in a direct buffer that is the consumer's for that call. */
+  void forEachPage(PageConsumer consumer) throws IOException {
+    ByteBuffer buffer = DirectBuffers.take(header.pageSize());
+    try {
+      forEachPage(buffer, consumer);
+    } finally {
+      DirectBuffers.give(buffer);
+    }
+  }
+
+  private void forEachPage(ByteBuffer buffer, PageConsumer consumer) throws IOException {
     if (pages != null) {
       for (Page page : pages) {
         buffer.clear();

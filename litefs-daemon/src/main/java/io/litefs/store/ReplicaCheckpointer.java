@@ -7,8 +7,10 @@ import io.litefs.sqlite.Wal;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
+import java.util.concurrent.Future;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -32,12 +34,18 @@ import org.slf4j.LoggerFactory;
  *   <li>The WAL begins anew under read locks 1 to 4, all exclusively: nobody reads a frame.
  * </ul>
  *
- * <p>{@code nBackfill} and the restart of the WAL are one thread's work: the bug of SQLite before
- * 3.51.3, in which a checkpointer raises {@code nBackfill} after somebody else has restarted the
- * WAL, cannot happen.
+ * <p>{@code nBackfill} and the restart of the WAL are the work of one pass, and there is one pass
+ * at a time: the bug of SQLite before 3.51.3, in which a checkpointer raises {@code nBackfill}
+ * after somebody else has restarted the WAL, cannot happen.
  *
  * <p>Power cuts: the log and the WAL are synced before the database file is overwritten, and this
  * before {@code nBackfill} says so, hence before the WAL begins anew.
+ *
+ * <p>Threads: there may be very many databases, so passes are tasks on the few threads that the
+ * store has for all of them ({@link Maintenance#checkpoints}). Fields without a word about it
+ * belong to the pass under way, and to who has called {@link #close} behind the last one; the
+ * monitor hands them on. The monitor is taken with the database's locks held, and none of these is
+ * taken under it.
  */
 final class ReplicaCheckpointer {
 
@@ -58,16 +66,41 @@ final class ReplicaCheckpointer {
   private static final Duration READ_ZERO_PATIENCE = Duration.ofMillis(100);
   private static final long REPORT_NANOS = TimeUnit.MINUTES.toNanos(1);
 
+  /** What is to happen next, of itself. */
+  private enum State {
+    /** Nothing: all is copied. The next transaction changes that. */
+    IDLE,
+    /** A look, when it has been quiet for long enough. So much more to copy brings it forward. */
+    WAITING,
+    /** A pass, as soon as a thread is free. */
+    DUE,
+    /** The end of the pass under way decides. */
+    RUNNING,
+    /** A look, when a while has gone by. No transaction brings it forward. */
+    PAUSING
+  }
+
   private final Database database;
   private final DatabaseLocks locks;
   private final ReplicaWal wal;
+  private final ScheduledExecutorService threads;
   private final long limitBytes;
+  private final int pageSize;
   private final int frameSize;
   private final PageTable newest = new PageTable();
-  private final ByteBuffer page;
-  private final Thread thread;
 
+  /** Guarded by this. */
+  private State state = State.IDLE;
+
+  /** The task by which {@link #state} comes to its end; null if it is none. Guarded by this. */
+  private Future<?> planned;
+
+  /** Number of the plan that counts: a task may be cancelled too late. Guarded by this. */
+  private long plan;
+
+  /** Written under the monitor. */
   private volatile boolean closed;
+
   private volatile long lastAppendNanos;
   private volatile long appended;
 
@@ -77,52 +110,120 @@ final class ReplicaCheckpointer {
   private long reportedNanos;
 
   /**
+   * @param threads for passes, which may wait for readers and disks
    * @param limitBytes length of the WAL beyond which the log names who keeps it; 0 for never
    */
-  ReplicaCheckpointer(Database database, DatabaseLocks locks, ReplicaWal wal, long limitBytes) {
+  ReplicaCheckpointer(
+      Database database,
+      DatabaseLocks locks,
+      ReplicaWal wal,
+      ScheduledExecutorService threads,
+      long limitBytes) {
+    this.threads = threads;
     this.database = database;
     this.locks = locks;
     this.wal = wal;
     this.limitBytes = limitBytes;
-    this.frameSize = Wal.frameSize(wal.pageSize());
-    this.page = ByteBuffer.allocateDirect(wal.pageSize());
+    this.pageSize = wal.pageSize();
+    this.frameSize = Wal.frameSize(pageSize);
     this.reportedNanos = System.nanoTime() - REPORT_NANOS;
-    this.thread = new Thread(this::run, "litefs-checkpoint-" + database.name());
-    thread.setDaemon(true);
     appended(committed());
-    thread.start();
   }
 
   /** A transaction was appended, whose last frame is {@code frame}. */
   void appended(long frame) {
-    boolean idle = appended <= wal.backfilled();
+    // Before the state is looked at: a pass that ends now either sees the frame or leaves a state
+    // that is seen here.
     appended = frame;
     lastAppendNanos = System.nanoTime();
-    if (idle || (frame - wal.backfilled()) * frameSize >= CHECKPOINT_BYTES) {
-      LockSupport.unpark(thread);
-    }
-  }
-
-  private void run() {
-    while (!closed) {
-      long backlog = (appended - wal.backfilled()) * frameSize;
-      long quiet = System.nanoTime() - lastAppendNanos;
-      if (backlog <= 0) {
-        LockSupport.park(this);
-      } else if (backlog < CHECKPOINT_BYTES && quiet < QUIET_NANOS) {
-        LockSupport.parkNanos(this, QUIET_NANOS - quiet);
-      } else if (!pass()) {
-        pause();
+    synchronized (this) {
+      if (state == State.IDLE || state == State.WAITING && isMuch(backlog())) {
+        decide();
       }
     }
   }
 
-  /** A reader is in the way, or an error: it will still be there for the next transactions. */
-  private void pause() {
-    long until = System.nanoTime() + QUIET_NANOS;
-    for (long left; !closed && (left = until - System.nanoTime()) > 0; ) {
-      LockSupport.parkNanos(this, left);
+  /** Bytes that wait to be copied. */
+  private long backlog() {
+    return (appended - wal.backfilled()) * frameSize;
+  }
+
+  private static boolean isMuch(long backlog) {
+    return backlog >= CHECKPOINT_BYTES;
+  }
+
+  /** How long until a pass is due; 0 if it is now, negative if there is nothing to copy. */
+  private long nanosUntilDue() {
+    long backlog = backlog();
+    if (backlog <= 0) {
+      return -1;
     }
+    long quiet = System.nanoTime() - lastAppendNanos;
+    return isMuch(backlog) ? 0 : Math.max(0, QUIET_NANOS - quiet);
+  }
+
+  /** Plans the next pass, or the next look whether it is time for one. Under the monitor. */
+  private void decide() {
+    long nanos = nanosUntilDue();
+    plan(nanos < 0 ? State.IDLE : nanos == 0 ? State.DUE : State.WAITING, nanos);
+  }
+
+  /** Under the monitor. */
+  private void plan(State next, long delayNanos) {
+    if (planned != null) {
+      planned.cancel(false);
+      planned = null;
+    }
+    long number = ++plan;
+    state = closed ? State.IDLE : next;
+    if (state != State.IDLE) {
+      try {
+        planned = threads.schedule(() -> run(number), delayNanos, TimeUnit.NANOSECONDS);
+      } catch (RejectedExecutionException e) {
+        state = State.IDLE; // The store is being closed.
+      }
+    }
+  }
+
+  /** What was planned. */
+  private void run(long number) {
+    if (!begin(number)) {
+      return;
+    }
+    boolean forward = false;
+    try {
+      forward = pass();
+    } catch (Error e) {
+      logger.error(
+          "{}: cannot checkpoint the WAL", database.name(), e); // Nobody else would say it.
+      throw e;
+    } finally {
+      end(forward);
+    }
+  }
+
+  /** Whether it is time for a pass, which has begun then. */
+  private synchronized boolean begin(long number) {
+    if (number != plan) {
+      return false;
+    }
+    if (state != State.DUE && nanosUntilDue() != 0) {
+      decide();
+      return false;
+    }
+    planned = null;
+    state = State.RUNNING;
+    return true;
+  }
+
+  private synchronized void end(boolean forward) {
+    if (forward) {
+      decide();
+    } else {
+      // A reader is in the way, or an error: it will still be there for the next transactions.
+      plan(State.PAUSING, QUIET_NANOS);
+    }
+    notifyAll();
   }
 
   /** Whether it came forward. */
@@ -131,6 +232,9 @@ final class ReplicaCheckpointer {
       boolean forward = checkpoint(READ_ZERO_PATIENCE);
       restartIfLong();
       reportIfTooLong();
+      if (backlog() <= 0) {
+        wal.rest();
+      }
       return forward;
     } catch (IOException | RuntimeException e) {
       if (!closed) {
@@ -211,18 +315,22 @@ final class ReplicaCheckpointer {
     database.log().sync();
     wal.sync();
     wal.attemptBackfill(safe);
-    newest.clear();
     for (long frame = wal.backfilled() + 1; frame <= safe; frame++) {
       newest.put(wal.pageOf(frame), frame);
     }
     BackingFile file = database.file(FileKind.DATABASE);
     PosixFile target = file.file();
-    int pageSize = page.capacity();
-    for (long pgno = newest.next(1); pgno != 0; pgno = newest.next(pgno + 1)) {
-      wal.readFrame(newest.get(pgno), page.clear());
-      long offset = (pgno - 1) * pageSize;
-      target.pwrite(page.flip(), offset);
-      database.kernelCache().store(database.name(), offset, page.flip());
+    ByteBuffer page = DirectBuffers.take(pageSize);
+    try {
+      for (long pgno = newest.next(1); pgno != 0; pgno = newest.next(pgno + 1)) {
+        wal.readFrame(newest.get(pgno), page.clear().limit(pageSize));
+        long offset = (pgno - 1) * pageSize;
+        target.pwrite(page.flip(), offset);
+        database.kernelCache().store(database.name(), offset, page.flip());
+      }
+    } finally {
+      DirectBuffers.give(page);
+      newest.clear();
     }
     file.touch();
   }
@@ -230,7 +338,7 @@ final class ReplicaCheckpointer {
   /** Every reader is at the last frame, or behind none: nobody needs pages beyond its size. */
   private void cut(long pageCount) throws IOException {
     BackingFile file = database.file(FileKind.DATABASE);
-    long size = pageCount * page.capacity();
+    long size = pageCount * pageSize;
     if (file.size() > size) {
       file.file().truncate(size);
       database.kernelCache().invalidate(database.name(), size, 0);
@@ -258,7 +366,7 @@ final class ReplicaCheckpointer {
       try {
         if (database.stable.writeLock().tryLock()) {
           try {
-            wal.restart(page.capacity(), database.state().pageCount());
+            wal.restart(pageSize, database.state().pageCount());
             appended = 0;
             restartBytes = CHECKPOINT_BYTES;
           } finally {
@@ -307,18 +415,18 @@ final class ReplicaCheckpointer {
     return closed;
   }
 
-  /** Ends the thread; waits for a checkpoint that is under way. */
-  void close() {
+  /** Ends it for good; waits for a pass that is under way, and after this there is none. */
+  synchronized void close() {
     closed = true;
-    LockSupport.unpark(thread);
     boolean interrupted = false;
-    while (thread.isAlive()) {
+    while (state == State.RUNNING) {
       try {
-        thread.join();
+        wait();
       } catch (InterruptedException e) {
         interrupted = true; // the locks must not be dropped under a checkpoint
       }
     }
+    plan(State.IDLE, 0);
     if (interrupted) {
       Thread.currentThread().interrupt();
     }

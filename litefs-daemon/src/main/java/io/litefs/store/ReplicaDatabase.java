@@ -9,13 +9,13 @@ import io.litefs.posix.ErrnoException;
 import io.litefs.replication.Acknowledger;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.ByteBuffer;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
@@ -58,9 +58,7 @@ final class ReplicaDatabase {
    */
   private final ReentrantLock receiving = new ReentrantLock();
 
-  /** Both guarded by {@link #receiving}, as the file is that is being received. */
-  private final ByteBuffer buffer = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
-
+  /** Guarded by {@link #receiving}, as the file is that is being received; empty in between. */
   private final PageTable checksums = new PageTable();
 
   /** Held by whoever applies, or hands the database to applications and takes it back. */
@@ -95,7 +93,10 @@ final class ReplicaDatabase {
   /** What came back last on the present stream, and was here already or about to be. */
   private volatile Pos skipped = Pos.ZERO;
 
-  /** Whether applications of a former primary may still be at work. Guarded by this. */
+  /**
+   * Whether applications of a former primary may still be at work. The catch-up ends that before it
+   * applies anything. Guarded by this.
+   */
   private boolean toTakeOver;
 
   ReplicaDatabase(Store store, Database database) throws IOException {
@@ -149,6 +150,7 @@ final class ReplicaDatabase {
     try {
       receiveNext(in, acknowledger);
     } finally {
+      checksums.clear();
       receiving.unlock();
     }
   }
@@ -157,7 +159,7 @@ final class ReplicaDatabase {
     Path temporary = database.log().temporaryFile();
     ReceivedTransaction transaction;
     try {
-      transaction = ReceivedTransaction.receive(in, temporary, buffer, checksums);
+      transaction = ReceivedTransaction.receive(in, temporary, checksums);
       if (isMadeHere(transaction)) {
         skipped = transaction.pos();
         Files.delete(temporary);
@@ -296,7 +298,7 @@ final class ReplicaDatabase {
     use.lock();
     try {
       synchronized (this) {
-        if (closed || catchingUp != null || !database.pos().equals(pos)) {
+        if (closed || catchingUp != null || toTakeOver || !database.pos().equals(pos)) {
           throw new StoreException(
               database.name() + ": transactions of the primary are still being applied; try again");
         }
@@ -370,19 +372,32 @@ final class ReplicaDatabase {
   /** Whether the transaction is the very next to apply, and the stream's thread is who applies. */
   private synchronized boolean isNext(ReceivedTransaction transaction) {
     return catchingUp == null
+        && !toTakeOver
         && (transaction.header().isSnapshot()
             || transaction.header().preApply().equals(database.pos().checksum())
                 && transaction.header().minTxid().equals(database.pos().txid().next()));
   }
 
-  /** See {@link ReplicaSink#takeOverAll}. */
-  void takeOverSoon() throws IOException {
+  /** Applications may be at work, and {@link #takeOverNow} is to follow. */
+  void isToBeTakenOver() throws IOException {
     // Applications may have committed since this was made: a handoff waits for the writers at work.
     received = database.log().end();
     synchronized (this) {
       toTakeOver = true;
     }
-    startCatchingUp();
+  }
+
+  /**
+   * Begins to take it over, if nobody does, or has.
+   *
+   * @return opens when that has been tried once
+   */
+  synchronized CountDownLatch takeOverNow() {
+    CountDownLatch tried = new CountDownLatch(1);
+    if (!toTakeOver || !startCatchingUp(tried)) {
+      tried.countDown();
+    }
+    return tried;
   }
 
   /** See {@link Store#holdWriters}. */
@@ -410,7 +425,7 @@ final class ReplicaDatabase {
     while (!sealIfApplied(deadline)) {
       boolean behind = isBehind(deadline);
       synchronized (this) {
-        if (catchingUp == null && behind) {
+        if (catchingUp == null && (behind || toTakeOver)) {
           if (tried && failure != null) {
             throw new StoreException(cannotApply(failure));
           }
@@ -458,7 +473,7 @@ final class ReplicaDatabase {
   private boolean sealIfApplied(long deadline) throws StoreException {
     synchronized (this) {
       // With a fault it may be the take-over that does not succeed, which is of no use any more.
-      if (catchingUp != null && fault == null) {
+      if ((catchingUp != null || toTakeOver && !closed) && fault == null) {
         return false;
       }
     }
@@ -516,20 +531,31 @@ final class ReplicaDatabase {
     return true;
   }
 
-  private synchronized void startCatchingUp() {
-    if (catchingUp == null && !closed) {
-      failure = null;
-      Thread thread = new Thread(this::catchUp, "litefs-apply-" + database.name());
-      thread.setDaemon(true);
-      thread.start();
-      catchingUp = thread; // If there is one: it gets no further than isDone() before this.
-    }
+  private void startCatchingUp() {
+    startCatchingUp(new CountDownLatch(1));
   }
 
-  private void catchUp() {
+  /**
+   * @param tried is counted down after the first attempt
+   * @return false if it goes on already, or is not to
+   */
+  private synchronized boolean startCatchingUp(CountDownLatch tried) {
+    if (catchingUp != null || closed) {
+      return false;
+    }
+    failure = null;
+    Thread thread = new Thread(() -> catchUp(tried), "litefs-apply-" + database.name());
+    thread.setDaemon(true);
+    thread.start();
+    catchingUp = thread; // If there is one: it gets no further than isDone() before this.
+    return true;
+  }
+
+  private void catchUp(CountDownLatch tried) {
     try {
-      applyAll(new Next());
+      applyAll(new Next(), tried);
     } finally {
+      tried.countDown();
       database.waitsFor(null);
       endCatchingUp();
     }
@@ -551,11 +577,12 @@ final class ReplicaDatabase {
     GIVEN_UP
   }
 
-  private void applyAll(Next next) {
+  private void applyAll(Next next, CountDownLatch tried) {
     LockWait wait = null;
     long reported = System.nanoTime();
     while (!isDone()) {
       Attempt attempt = attempt(next);
+      tried.countDown();
       if (attempt == Attempt.GIVEN_UP) {
         return;
       }
@@ -654,7 +681,6 @@ final class ReplicaDatabase {
 
   /** What is to be applied next, read once however often it is tried. */
   private final class Next {
-    private final ByteBuffer pages = ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE);
     private final PageTable pageChecksums = new PageTable();
     private ReceivedTransaction transaction;
     private Path file;
@@ -666,7 +692,7 @@ final class ReplicaDatabase {
       Pos now = database.pos();
       if (!wanted.equals(file) || !now.equals(before)) {
         file = null;
-        transaction = ReceivedTransaction.read(wanted, pages, pageChecksums);
+        transaction = ReceivedTransaction.read(wanted, pageChecksums);
         file = wanted;
         before = now;
       }

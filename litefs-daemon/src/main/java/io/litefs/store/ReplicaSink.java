@@ -9,10 +9,15 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -27,6 +32,9 @@ final class ReplicaSink implements ChangeSink, Closeable {
 
   /** How long a database waits whose present state could not be archived. */
   private static final Duration RETRY = Duration.ofSeconds(10);
+
+  /** Each needs a thread. */
+  private static final int TAKE_OVERS = 16;
 
   private final Store store;
   private final ReplicaListener listener;
@@ -238,16 +246,34 @@ final class ReplicaSink implements ChangeSink, Closeable {
 
   /**
    * Takes every database from the applications of a node that was primary until now: undoes what
-   * they had begun, and keeps them from writing. On threads of their own, as soon as applications
-   * let go.
+   * they had begun, and keeps them from writing. In the background, {@link #TAKE_OVERS} at a time;
+   * those that applications do not let go of at once go on trying, and no other waits for them.
    */
   void takeOverAll() {
+    List<ReplicaDatabase> all = new ArrayList<>();
     for (Database database : store.databaseList()) {
       try {
-        replica(database.name()).takeOverSoon();
+        ReplicaDatabase replica = replica(database.name());
+        replica.isToBeTakenOver();
+        all.add(replica);
       } catch (IOException e) {
         log.error("{}: cannot be taken over: {}", database.name(), e.getMessage());
       }
+    }
+    store.inBackground(() -> takeOver(all));
+  }
+
+  private static void takeOver(List<ReplicaDatabase> all) {
+    Deque<CountDownLatch> underWay = new ArrayDeque<>();
+    try {
+      for (ReplicaDatabase replica : all) {
+        underWay.add(replica.takeOverNow());
+        if (underWay.size() == TAKE_OVERS) {
+          underWay.remove().await();
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt(); // Nobody does that; the next transaction of each does it.
     }
   }
 

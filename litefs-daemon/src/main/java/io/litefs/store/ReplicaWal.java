@@ -46,6 +46,8 @@ final class ReplicaWal {
   /** Frames are written in pieces of about this size. */
   private static final int BATCH_BYTES = 1 << 18;
 
+  private static final ByteBuffer ZEROS = ByteBuffer.allocateDirect(WalIndex.BLOCK_SIZE);
+
   /** A file that has grown beyond this is cut when the WAL begins anew. */
   private static final long KEPT_BYTES = 16L << 20;
 
@@ -79,8 +81,6 @@ final class ReplicaWal {
   private volatile long backfilled;
 
   private final ByteBuffer frameHead = ByteBuffer.allocateDirect(Wal.FRAME_HEADER_SIZE);
-  private ByteBuffer batch = ByteBuffer.allocateDirect(0);
-  private ByteBuffer held = ByteBuffer.allocateDirect(0);
 
   private ReplicaWal(Database database, DatabaseLocks locks) {
     this.database = database;
@@ -172,7 +172,7 @@ final class ReplicaWal {
       long size = shm.size();
       if (size < WalIndex.BLOCK_SIZE) {
         // A connection that finds less than a block takes the index for one to be recovered.
-        putIndex(size, ByteBuffer.allocateDirect((int) (WalIndex.BLOCK_SIZE - size)));
+        putIndex(size, ZEROS.slice(0, (int) (WalIndex.BLOCK_SIZE - size)));
       }
       DatabaseState state = database.state();
       restart(
@@ -274,16 +274,20 @@ final class ReplicaWal {
 
   /** What is ours in the index so far is only in the kernel's page cache for certain. */
   private void keepIndex() throws IOException {
-    ByteBuffer block = ByteBuffer.allocateDirect(WalIndex.BLOCK_SIZE);
-    for (long at = 0; at < locks.indexSize(); at += WalIndex.BLOCK_SIZE) {
-      locks.readIndex(block.clear(), at);
-      block.flip();
-      if (at == 0) {
-        int header = WalIndex.READ_MARKS;
-        shm.file().pwrite(block.slice(0, Math.min(header, block.limit())), 0);
-        block.position(Math.min(WalIndex.HEADER_SIZE, block.limit()));
+    ByteBuffer block = DirectBuffers.take(WalIndex.BLOCK_SIZE);
+    try {
+      for (long at = 0; at < locks.indexSize(); at += WalIndex.BLOCK_SIZE) {
+        locks.readIndex(block.clear(), at);
+        block.flip();
+        if (at == 0) {
+          int header = WalIndex.READ_MARKS;
+          shm.file().pwrite(block.slice(0, Math.min(header, block.limit())), 0);
+          block.position(Math.min(WalIndex.HEADER_SIZE, block.limit()));
+        }
+        shm.file().pwrite(block, at + block.position());
       }
-      shm.file().pwrite(block, at + block.position());
+    } finally {
+      DirectBuffers.give(block);
     }
   }
 
@@ -295,14 +299,14 @@ final class ReplicaWal {
    *
    * @throws IOException if it cannot be written; nothing has changed for anybody then
    */
-  void append(ReceivedTransaction transaction, ByteBuffer buffer) throws IOException {
+  void append(ReceivedTransaction transaction) throws IOException {
     int pageSize = encoder.header().pageSize();
     long pageCount = transaction.header().commit();
     Appender appender = new Appender(pageSize);
     WalPosition before = encoder.position();
     boolean done = false;
     try {
-      transaction.forEachPage(buffer, appender::page);
+      transaction.forEachPage(appender::page);
       if (appender.isEmpty()) {
         appender.page(1, readCommitted(1, pageSize)); // the commit mark needs a frame
       }
@@ -316,6 +320,7 @@ final class ReplicaWal {
       published = appender.last;
       done = true;
     } finally {
+      appender.close();
       if (!done) {
         encoder.reset(before);
       }
@@ -325,20 +330,20 @@ final class ReplicaWal {
   /** Turns pages into frames: each is held back until it is known whether another follows. */
   private final class Appender {
     private final int frameSize;
+    private final ByteBuffer batch = DirectBuffers.take(BATCH_BYTES);
+    private final ByteBuffer held;
     private long last = published;
     private long heldPgno;
     private long batchOffset = encoder.position().offset();
 
     Appender(int pageSize) {
       frameSize = Wal.frameSize(pageSize);
-      if (held.capacity() < pageSize) {
-        held = ByteBuffer.allocateDirect(pageSize);
-      }
-      int capacity = Math.max(1, BATCH_BYTES / frameSize) * frameSize;
-      if (batch.capacity() < capacity) {
-        batch = ByteBuffer.allocateDirect(capacity);
-      }
-      batch.clear();
+      held = DirectBuffers.take(pageSize);
+    }
+
+    void close() {
+      DirectBuffers.give(held);
+      DirectBuffers.give(batch);
     }
 
     boolean isEmpty() {
@@ -471,6 +476,20 @@ final class ReplicaWal {
   void mapCommitted(PageTable table) {
     for (long frame = 1; frame <= committed; frame++) {
       table.put(pages.get(frame), Wal.frameOffset(frame, committedPageSize));
+    }
+  }
+
+  /**
+   * Gives memory back that only who appends needs, unless somebody does it right now: what was
+   * appended is in the database file, and many databases are written to seldom.
+   */
+  void rest() {
+    if (mutex.tryLock()) {
+      try {
+        index.rest();
+      } finally {
+        mutex.unlock();
+      }
     }
   }
 

@@ -32,6 +32,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
@@ -272,6 +273,11 @@ public final class Store implements ChangeSource, Closeable {
 
   void inBackgroundAfter(long delay, TimeUnit unit, Runnable task) {
     maintenance.inBackgroundAfter(delay, unit, task);
+  }
+
+  /** See {@link Maintenance#checkpoints}. */
+  ScheduledExecutorService checkpoints() {
+    return maintenance.checkpoints();
   }
 
   // ------------------------------------------------------------ the node

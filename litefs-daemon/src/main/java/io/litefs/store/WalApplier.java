@@ -5,9 +5,9 @@ import io.litefs.posix.ErrnoException;
 import io.litefs.sqlite.WalIndex;
 import io.litefs.sqlite.WalIndexHeader;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.ScheduledExecutorService;
 
 /**
  * Applies transactions as the one writer of the replica's WAL: readers neither wait nor are waited
@@ -22,7 +22,7 @@ final class WalApplier implements TransactionApplier {
   private final Database database;
   private final DatabaseLocks locks;
   private final AppliedState applied;
-  private final ByteBuffer buffer;
+  private final ScheduledExecutorService checkpoints;
   private final long limitBytes;
 
   /** Both null until the WAL is taken over. */
@@ -34,19 +34,19 @@ final class WalApplier implements TransactionApplier {
   private boolean needsReadersGone;
 
   /**
-   * @param buffer direct, of the largest page size
+   * @param checkpoints see {@link Maintenance#checkpoints}
    * @param limitBytes see {@link StoreOptions#replicaWalLimit}
    */
   WalApplier(
       Database database,
       DatabaseLocks locks,
       AppliedState applied,
-      ByteBuffer buffer,
+      ScheduledExecutorService checkpoints,
       long limitBytes) {
     this.database = database;
     this.locks = locks;
     this.applied = applied;
-    this.buffer = buffer;
+    this.checkpoints = checkpoints;
     this.limitBytes = limitBytes;
   }
 
@@ -111,7 +111,7 @@ final class WalApplier implements TransactionApplier {
     }
     wal.mutex.lock();
     try {
-      wal.append(transaction, buffer);
+      wal.append(transaction);
       applied.publish(
           transaction,
           () -> {
@@ -135,7 +135,7 @@ final class WalApplier implements TransactionApplier {
         wal.mutex.lock();
         try {
           // Readers are gone, so the WAL, whose frames are of the old size, is nobody's.
-          JournalApplier.write(database, transaction, buffer, true);
+          JournalApplier.write(database, transaction, true);
           database.file(FileKind.DATABASE).file().fdatasync();
           wal.restart(transaction.header().pageSize(), transaction.header().commit());
           applied.publish(transaction);
@@ -253,6 +253,6 @@ final class WalApplier implements TransactionApplier {
   }
 
   private void startCheckpointer() {
-    checkpointer = new ReplicaCheckpointer(database, locks, wal, limitBytes);
+    checkpointer = new ReplicaCheckpointer(database, locks, wal, checkpoints, limitBytes);
   }
 }

@@ -528,7 +528,15 @@ final class WalCapture {
    * @param complete whether it is known to be one, with whatever frames that have no checksum
    */
   private Captured captureThrough(BackingFile wal, long end, boolean complete) throws IOException {
-    reader.window(committedEnd, end);
+    try {
+      reader.window(committedEnd, end);
+      return captureFrames(wal, end, complete);
+    } finally {
+      reader.closeWindow();
+    }
+  }
+
+  private Captured captureFrames(BackingFile wal, long end, boolean complete) throws IOException {
     frames.clear();
     WalChecksum checksum = committedChecksum;
     long commit = 0;

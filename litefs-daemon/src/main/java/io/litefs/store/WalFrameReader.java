@@ -11,10 +11,8 @@ final class WalFrameReader {
   /** Transactions up to this many bytes are read in one piece. */
   private static final int WINDOW_BYTES = 1 << 20;
 
-  private static final int MIN_WINDOW_BYTES = 1 << 14;
-
-  /** Grows to what transactions need, up to {@link #WINDOW_BYTES}: there may be many databases. */
-  private ByteBuffer window = ByteBuffer.allocateDirect(0);
+  /** Null but from {@link #window} to {@link #closeWindow}. */
+  private ByteBuffer window;
 
   private ByteBuffer scratch = ByteBuffer.allocateDirect(0);
   private long windowStart;
@@ -30,22 +28,27 @@ final class WalFrameReader {
     written = from;
     writtenStart = offset;
     writtenEnd = offset + from.remaining();
-    windowStart = 0;
-    windowEnd = 0;
+    closeWindow();
   }
 
-  /** Loads a range in one piece, if it is not too large. */
+  /** Loads a range in one piece, if it is not too large; {@link #closeWindow} is to follow. */
   void window(long start, long end) throws ErrnoException {
+    closeWindow();
     if (end - start <= WINDOW_BYTES) {
-      int length = (int) (end - start);
-      if (window.capacity() < length) {
-        window =
-            ByteBuffer.allocateDirect(
-                Math.max(MIN_WINDOW_BYTES, Integer.highestOneBit(length) * 2));
-      }
-      read(window.clear().limit((int) (end - start)), start);
+      window = DirectBuffers.take((int) (end - start));
+      read(window, start);
       windowStart = start;
       windowEnd = end;
+    }
+  }
+
+  /** Slices are read one by one again. */
+  void closeWindow() {
+    windowStart = 0;
+    windowEnd = 0;
+    if (window != null) {
+      DirectBuffers.give(window);
+      window = null;
     }
   }
 

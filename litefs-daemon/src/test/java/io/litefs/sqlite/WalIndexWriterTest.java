@@ -201,6 +201,37 @@ class WalIndexWriterTest {
     assertThat(shared.find(3, 5001)).isEqualTo(5001);
   }
 
+  @Test
+  void aWriterThatRestsWritesWhatOneDoesThatDoesNot() throws IOException {
+    start();
+    FramePages others = new FramePages();
+    Shared othersIndex = new Shared();
+    WalIndexWriter resting = new WalIndexWriter(othersIndex, others);
+    resting.restart(WalIndexHeader.emptyLog(null, PAGE_SIZE, 10, 4711));
+    Random random = new Random(11);
+    while (last < 9000) {
+      for (int i = random.nextInt(200); i >= 0; i--) {
+        put(1 + random.nextInt(300));
+        others.put(last, pages.get(last));
+      }
+      publish();
+      resting.enter(last);
+      resting.publish(writer.header());
+      resting.rest();
+      assertThat(othersIndex.bytes).isEqualTo(shared.bytes);
+    }
+    put(5);
+    others.put(last, 5);
+    othersIndex.failAfter = 3;
+    assertThatThrownBy(() -> resting.enter(last)).hasMessage("no space");
+    othersIndex.failAfter = Long.MAX_VALUE;
+    resting.rest(); // It knows what is to be taken out.
+    resting.enter(last);
+    publish();
+    resting.publish(writer.header());
+    assertThat(othersIndex.bytes).isEqualTo(shared.bytes);
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {0, 1, 40, 700, 5000, 30_000})
   void framesThatCouldNotBeEnteredLeaveNothingBehind(int failAfter) throws IOException {

@@ -73,8 +73,7 @@ class DivergenceTest {
         out.write(buffer.flip());
       }
     }
-    return ReceivedTransaction.read(
-        file, ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE), new PageTable());
+    return ReceivedTransaction.read(file, new PageTable());
   }
 
   private void reopen(long divergedSize) throws Exception {
@@ -146,15 +145,10 @@ class DivergenceTest {
     byte[] here = node.export(DB);
     rebuilt = java.util.Arrays.copyOf(rebuilt, here.length);
     ReceivedTransaction pages =
-        ReceivedTransaction.read(
-            archive.path().resolve("pages.ltx"),
-            ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE),
-            new PageTable());
+        ReceivedTransaction.read(archive.path().resolve("pages.ltx"), new PageTable());
     assertThat(pages.header().preApply()).isEqualTo(primary.store.find(DB).pos().checksum());
     byte[] target = rebuilt;
-    pages.forEachPage(
-        ByteBuffer.allocateDirect(Database.MAX_PAGE_SIZE),
-        (pgno, page) -> page.get(target, (int) (pgno - 1) * 4096, 4096));
+    pages.forEachPage((pgno, page) -> page.get(target, (int) (pgno - 1) * 4096, 4096));
     assertThat(target).isEqualTo(here);
   }
 

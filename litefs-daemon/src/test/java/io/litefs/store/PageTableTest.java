@@ -65,6 +65,51 @@ class PageTableTest {
   }
 
   @Test
+  void aChunkOfWhichOnlyTheBeginningIsUsedIsTakenAsAWholeOne() {
+    int pages = PageTable.BEGINNING_BYTES / Long.BYTES;
+    table.adoptChunks(0, ByteBuffer.allocateDirect(PageTable.bytesOf(1, 5)).putLong(8, 77));
+    table.put(pages - 1, 78);
+    assertThat(table.get(pages)).isZero();
+    assertThat(table.next(2)).isEqualTo(pages - 1);
+    ByteBuffer copy = ByteBuffer.allocateDirect(PageTable.CHUNK_BYTES);
+    for (int i = 0; i < copy.capacity(); i++) {
+      copy.put(i, (byte) -1);
+    }
+    table.takeChunk(0, copy);
+    assertThat(copy.hasRemaining()).isFalse();
+    assertThat(copy.getLong(8)).isEqualTo(77);
+    assertThat(copy.getLong(PageTable.BEGINNING_BYTES)).isZero();
+    assertThat(copy.getLong(PageTable.CHUNK_BYTES - 8)).isZero();
+    table.put(pages, 79);
+    assertThat(table.get(1)).isEqualTo(77);
+    assertThat(table.get(pages - 1)).isEqualTo(78);
+    assertThat(table.xor(pages)).isEqualTo(77 ^ 78 ^ 79);
+    assertThat(table.nextDirty(0)).isZero();
+  }
+
+  /** Whole chunks are everybody's once their table is cleared. */
+  @Test
+  void tablesThatTakeTurnsWithChunksSeeNothingOfEachOther() {
+    PageTable other = new PageTable();
+    for (int round = 1; round < 50; round++) {
+      for (long pgno = 1; pgno < 20_000; pgno += 77) {
+        table.put(pgno, round);
+        other.put(pgno + 1, -round);
+      }
+      assertThat(table.get(2)).isZero();
+      assertThat(other.get(78)).isZero();
+      assertThat(table.next(2)).isEqualTo(78);
+      assertThat(other.next(3)).isEqualTo(79);
+      table.clear();
+      assertThat(other.get(79)).isEqualTo(-round);
+      assertThat(table.isEmpty()).isTrue();
+      other.truncate(100);
+      assertThat(other.next(80)).isZero();
+      other.clear();
+    }
+  }
+
+  @Test
   void isEmptyAfterTruncationToNothing() {
     table.put(1, 5);
     table.put(5000, 5);
