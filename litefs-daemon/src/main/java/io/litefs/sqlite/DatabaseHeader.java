@@ -20,6 +20,7 @@ import java.util.Optional;
  *  28   4  size of the database in pages
  *  40   4  schema cookie
  *  56   4  text encoding
+ *  72  20  reserved for expansion, zero
  *  92   4  version-valid-for: the change counter when the page count was written
  *  96   4  SQLITE_VERSION_NUMBER of the last writer
  * </pre>
@@ -58,6 +59,8 @@ public record DatabaseHeader(
 
   private static final byte[] MAGIC = "SQLite format 3\0".getBytes(StandardCharsets.US_ASCII);
   private static final int MIN_USABLE_SIZE = 480;
+  private static final int RESERVED = 72;
+  private static final int RESERVED_BYTES = 20;
 
   /** Whether SQLite allows pages of {@code bytes} bytes. */
   public static boolean isValidPageSize(long bytes) {
@@ -120,6 +123,21 @@ public record DatabaseHeader(
         in.getInt(56),
         Integer.toUnsignedLong(in.getInt(92)),
         in.getInt(96));
+  }
+
+  /**
+   * Whether a page 1 is as SQLite writes it, and not encrypted, in whole or (as SQLCipher can leave
+   * it) behind the first bytes: {@link #MAGIC}, and zeros in the bytes reserved for expansion.
+   *
+   * @param page from the buffer's position, which stays as it is
+   */
+  public static boolean isPlain(ByteBuffer page) {
+    if (page.remaining() < SIZE) {
+      return false;
+    }
+    ByteBuffer in = page.slice(page.position(), SIZE);
+    return in.slice(0, MAGIC.length).equals(ByteBuffer.wrap(MAGIC))
+        && isZero(in.slice(RESERVED, RESERVED_BYTES));
   }
 
   /** Whether a connection that opens the file uses a WAL. */

@@ -32,6 +32,9 @@ final class JournalCapture {
 
   private boolean logged;
 
+  /** Where the content of page 1 follows if its number was written last; -1 otherwise. */
+  private long pageOneOffset = -1;
+
   /**
    * Whether a valid header is there: a transaction that changes the database is under way, or a
    * crashed one waits for its rollback.
@@ -64,7 +67,28 @@ final class JournalCapture {
     return next.getLong(0) != MAGIC;
   }
 
+  /** Whether a write of {@code from} says that there is no transaction (any more). */
+  static boolean isErasure(ByteBuffer from) {
+    for (int at = from.position(); at < from.limit(); at++) {
+      if (from.get(at) != 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /**
+   * Whether a write of {@code from} at {@code offset} is the old content of page 1, which every
+   * transaction puts into its journal. SQLite writes a page's number first, by itself.
+   */
+  boolean isPageOne(ByteBuffer from, long offset) {
+    return offset == pageOneOffset && io.litefs.ltx.PageSize.isValid(from.remaining());
+  }
+
   void written(ByteBuffer from, long offset) {
+    boolean one =
+        from.remaining() == Integer.BYTES && from.duplicate().getInt(from.position()) == 1;
+    pageOneOffset = one ? offset + Integer.BYTES : -1;
     if (offset < HEADER_BYTES) {
       overlay(from, offset);
       header.put(0, next, 0, HEADER_BYTES);

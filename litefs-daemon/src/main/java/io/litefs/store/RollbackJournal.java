@@ -3,8 +3,11 @@ package io.litefs.store;
 import io.litefs.ltx.Pos;
 import io.litefs.posix.Errno;
 import io.litefs.posix.ErrnoException;
+import io.litefs.sqlite.DatabaseHeader;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The rollback journal of a database: what applications do to this file, and the commit that its
@@ -14,6 +17,8 @@ import java.nio.ByteBuffer;
  * lock.
  */
 public final class RollbackJournal {
+
+  private static final Logger logger = LoggerFactory.getLogger(RollbackJournal.class);
 
   private final Store store;
   private final Database database;
@@ -76,6 +81,8 @@ public final class RollbackJournal {
           boolean current = file == files.get(FileKind.JOURNAL);
           if (current && capture.isInvalidatedBy(from, offset)) {
             commit();
+          } else if (current) {
+            requireUpToDate(from, offset);
           }
           ByteBuffer written = from.duplicate();
           file.file().pwrite(from, offset);
@@ -83,6 +90,47 @@ public final class RollbackJournal {
             capture.written(written, offset);
           }
         });
+  }
+
+  /**
+   * Refuses the journal of a transaction that begins on an old state of the database: it would
+   * overwrite page 1, which has the database's size and its free pages, with what it was once.
+   *
+   * <p>SQLite makes such transactions. A connection that leaves WAL mode ({@code
+   * sqlite3PagerCloseWal} in {@code pager.c}) gives up EXCLUSIVE before it writes the header; one
+   * that begins to read in this moment still finds a WAL database, makes the WAL anew and writes to
+   * it; the first waits until that one is closed, and looks at nothing again. Seen with 3.40.1 and
+   * 3.54.1.
+   *
+   * @throws ErrnoException EIO. Nothing of the transaction is in the database file then, nor in a
+   *     journal from which it could be rolled back
+   */
+  private void requireUpToDate(ByteBuffer from, long offset) throws ErrnoException {
+    boolean old =
+        capture.isPageOne(from, offset)
+            ? !isInDatabase(from)
+            : !capture.isActive()
+                && database.wal().capture().hasTransactions()
+                && !JournalCapture.isErasure(from);
+    if (old) {
+      String message =
+          database.name()
+              + ": refused a transaction of a connection that did not see the last ones, as happens in SQLite"
+              + " when the journal mode changes while others open the database; it can try again";
+      logger.warn(message);
+      throw new ErrnoException(Errno.EIO, message);
+    }
+  }
+
+  /** Whether the database file begins with these bytes, or is encrypted, and differs each time. */
+  private boolean isInDatabase(ByteBuffer page) throws ErrnoException {
+    BackingFile file = files.get(FileKind.DATABASE);
+    if (file == null) {
+      return true;
+    }
+    ByteBuffer present = ByteBuffer.allocateDirect(page.remaining());
+    file.file().preadMost(present, 0);
+    return present.flip().equals(page) || !DatabaseHeader.isPlain(present);
   }
 
   public void truncate(BackingFile file, long size) throws ErrnoException {

@@ -88,6 +88,11 @@ final class WalCapture {
     return header != null;
   }
 
+  /** Whether a transaction of the WAL's is committed. */
+  boolean hasTransactions() {
+    return header != null && (committedEnd > HEADER_BYTES || unchainedEnd != 0);
+  }
+
   /** The WAL is gone or empty. */
   void reset() {
     unseen.clear();
