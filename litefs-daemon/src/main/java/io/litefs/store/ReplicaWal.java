@@ -528,7 +528,9 @@ final class ReplicaWal {
       database.lock.unlock();
     }
     if (wal.size() > KEPT_BYTES) {
-      wal.file().truncate(0);
+      // Not to nothing: where the database's header does not say WAL, who comes in this moment
+      // would not look into it.
+      wal.file().truncate(Wal.HEADER_SIZE);
       database.kernelCache().invalidate(walName, 0, 0);
     }
     ByteBuffer header = ByteBuffer.allocateDirect(Wal.HEADER_SIZE);
