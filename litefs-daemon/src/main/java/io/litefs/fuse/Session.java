@@ -188,9 +188,7 @@ final class Session {
 
   /** 0 or a negative errno. Waits for requests on names that are under way. */
   int invalidateEntry(String name, long nameBytes) {
-    if (nodes.id(name) != NodeTable.NONE) {
-      forgetVanished(name);
-    }
+    forgetVanished(name);
     int result = epoch.increment();
     if (result == -Errno.EINVAL) {
       return fuse.fuse_lowlevel_notify_inval_entry(channel, NodeTable.ROOT, name, nameBytes);
@@ -284,7 +282,7 @@ final class Session {
     Lock lock = namespace.writeLock();
     lock.lock();
     try {
-      // Perhaps the kernel has forgotten it meanwhile, and libfuse with it.
+      // Only here: the answer to a LOOKUP that was on its way says which node the name has.
       if (nodes.id(name) != NodeTable.NONE) {
         NodeForgetter.forget(fuse, session, tap.address(), name);
       }

@@ -6,6 +6,7 @@ import io.litefs.ltx.LtxHeader;
 import io.litefs.posix.ErrnoException;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -137,7 +138,17 @@ final class Applier {
     } finally {
       database.stable.writeLock().unlock();
     }
-    database.kernelCache().invalidateEntry(database.name());
+    tellThatFilesAreGone();
+  }
+
+  /**
+   * The kernel must not take the files of a new database of this name, which may follow at once,
+   * for those that somebody still has open.
+   */
+  private void tellThatFilesAreGone() {
+    for (String suffix : List.of("", "-wal", "-shm", "-journal")) {
+      database.kernelCache().invalidateEntry(database.name() + suffix);
+    }
   }
 
   private TransactionApplier way() {
@@ -166,7 +177,7 @@ final class Applier {
     } finally {
       database.stable.writeLock().unlock();
     }
-    database.kernelCache().invalidateEntry(database.name());
+    tellThatFilesAreGone();
   }
 
   /**
