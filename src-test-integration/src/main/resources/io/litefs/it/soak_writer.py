@@ -11,6 +11,7 @@ SECONDS_AFTER_ERROR = 0.01
 class Writer:
     def __init__(self, database, notes, busy_millis, give_up_after_errors):
         self.database = database
+        self.notes_file = notes
         self.notes = os.open(notes, os.O_WRONLY | os.O_APPEND)
         self.busy_seconds = busy_millis / 1000
         self.give_up_after_errors = give_up_after_errors
@@ -19,6 +20,21 @@ class Writer:
 
     def note(self, line):
         os.write(self.notes, (line + "\n").encode())
+
+    def note_error(self, transaction, what, error):
+        self.note("E %s %d %s: %s" % (transaction, time.time_ns() // 1000, what, error))
+        if "malformed" in str(error):
+            self.keep_files()
+
+    def keep_files(self):
+        """Copies what the mount shows now, next to the notes."""
+        path = self.database.split(":", 1)[1].split("?")[0]
+        for suffix in ("", "-wal", "-shm", "-journal", "-pos"):
+            try:
+                with open(path + suffix, "rb") as file, open("%s.malformed%s" % (self.notes_file, suffix), "wb") as copy:
+                    copy.write(file.read())
+            except OSError as e:
+                self.note("# %s%s: %s" % (path, suffix, e))
 
     def open(self):
         if self.connection is not None:
@@ -37,7 +53,7 @@ class Writer:
             if self.connection is not None and self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
         except sqlite3.Error as e:
-            self.note("E 0 rollback: %s" % e)
+            self.note_error("0", "rollback", e)
 
     def run(self, script, stop):
         transaction, failed = None, False
@@ -69,7 +85,7 @@ class Writer:
                     self.execute(rest)
             except sqlite3.Error as e:
                 in_transaction = kind in "SCRX"
-                self.note("E %s %s: %s" % (transaction if in_transaction else "0", step.split("(")[0], e))
+                self.note_error(transaction if in_transaction else "0", step.split("(")[0], e)
                 self.errors_in_a_row += 1
                 failed = in_transaction
                 if in_transaction:
@@ -79,7 +95,7 @@ class Writer:
             if self.connection is not None:
                 self.connection.close()
         except sqlite3.Error as e:
-            self.note("E 0 close: %s" % e)
+            self.note_error("0", "close", e)
 
 
 def main():

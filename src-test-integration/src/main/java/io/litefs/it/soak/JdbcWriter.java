@@ -91,13 +91,7 @@ public final class JdbcWriter {
         }
       } catch (SQLException e) {
         boolean inTransaction = kind != 'P' && kind != 'O';
-        note(
-            "E "
-                + (inTransaction ? transaction : "0")
-                + ' '
-                + step.split("\\(", 2)[0]
-                + ": "
-                + String.valueOf(e.getMessage()).replace('\n', ' '));
+        noteError(inTransaction ? transaction : "0", step.split("\\(", 2)[0], e);
         errorsInARow++;
         failed = inTransaction;
         if (inTransaction) {
@@ -111,7 +105,7 @@ public final class JdbcWriter {
         connection.close();
       }
     } catch (SQLException e) {
-      note("E 0 close: " + e.getMessage());
+      noteError("0", "close", e);
     }
   }
 
@@ -148,9 +142,14 @@ public final class JdbcWriter {
       execute("ROLLBACK");
     } catch (SQLException e) {
       if (!String.valueOf(e.getMessage()).contains("no transaction is active")) {
-        note("E 0 rollback: " + e.getMessage());
+        noteError("0", "rollback", e);
       }
     }
+  }
+
+  private void noteError(String transaction, String what, SQLException e) {
+    String message = String.valueOf(e.getMessage()).replace('\n', ' ');
+    note("E " + transaction + ' ' + micros() + ' ' + what + ": " + message);
   }
 
   private void note(String line) {

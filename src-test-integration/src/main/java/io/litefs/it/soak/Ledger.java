@@ -20,6 +20,19 @@ import java.util.TreeSet;
 final class Ledger {
 
   /**
+   * What SQLite refused.
+   *
+   * @param transaction n = 0: none
+   * @param micros when; 0 if the writer knows no time
+   */
+  record Failure(String transaction, long micros, String message) {
+    @Override
+    public String toString() {
+      return transaction + (micros == 0 ? " " : " at " + micros + ' ') + message;
+    }
+  }
+
+  /**
    * What one writer noted; see {@link Workload}.
    *
    * @param acknowledgedMicros when each was acknowledged, in their order; 0 if the writer knows no
@@ -28,7 +41,7 @@ final class Ledger {
   record Notes(
       Map<String, Long> acknowledgedMicros,
       Set<String> uncertain,
-      List<String> errors,
+      List<Failure> errors,
       List<String> violations) {
 
     Set<String> acknowledged() {
@@ -38,7 +51,7 @@ final class Ledger {
     static Notes read(int writer, Path file) {
       Map<String, Long> acknowledged = new LinkedHashMap<>();
       Set<String> uncertain = new LinkedHashSet<>();
-      List<String> errors = new ArrayList<>();
+      List<Failure> errors = new ArrayList<>();
       List<String> violations = new ArrayList<>();
       String current = null;
       for (String line : lines(file)) {
@@ -55,12 +68,14 @@ final class Ledger {
           }
           case "R" -> uncertain.remove(writer + ":" + words[1]);
           case "V" -> violations.add(line);
-          case "E" ->
-              errors.add(writer + ":" + words[1] + ' ' + (words.length > 2 ? words[2] : ""));
+          case "E" -> {
+            String[] rest = words[2].split(" ", 2);
+            errors.add(new Failure(writer + ":" + words[1], Long.parseLong(rest[0]), rest[1]));
+          }
           default -> {
             // The shell prints results of pragmas, and its errors.
             if (line.contains("rror") || line.contains("unable to open")) {
-              errors.add(current + ' ' + line);
+              errors.add(new Failure(current, 0, line));
             }
           }
         }

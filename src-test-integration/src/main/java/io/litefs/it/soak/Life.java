@@ -32,11 +32,13 @@ final class Life implements AutoCloseable {
     final String name;
     final Workload.Style style;
     final Ledger ledger = new Ledger();
+    final EveryState states;
     Position last = new Position(0, 0);
 
-    Db(String name, Workload.Style style) {
+    Db(String name, Workload.Style style, EveryState states) {
       this.name = name;
       this.style = style;
+      this.states = states;
     }
   }
 
@@ -46,6 +48,7 @@ final class Life implements AutoCloseable {
   private final Map<String, Db> dbs = new LinkedHashMap<>();
   private final List<String> history = new ArrayList<>();
   private final Path dir;
+  private int statesSeen;
   private final long began = System.nanoTime();
 
   /** Starts both nodes and makes the databases. */
@@ -90,7 +93,8 @@ final class Life implements AutoCloseable {
   }
 
   private void add(String name, Workload.Style style) {
-    Db db = new Db(name, style);
+    EveryState states = new EveryState(replica, name, dir.resolve(name + ".followed"));
+    Db db = new Db(name, style, states);
     dbs.put(name, db);
     create(db);
   }
@@ -140,6 +144,11 @@ final class Life implements AutoCloseable {
 
   Path dir() {
     return dir;
+  }
+
+  /** How many states of databases were looked at, one by one. */
+  int statesSeen() {
+    return statesSeen;
   }
 
   synchronized void note(String event) {
@@ -208,6 +217,7 @@ final class Life implements AutoCloseable {
       }
       Checks.noGap(primary, db.name);
       Checks.noGap(replica, db.name);
+      statesSeen += db.states.follow();
     }
   }
 
@@ -240,6 +250,7 @@ final class Life implements AutoCloseable {
       try {
         primary.close();
       } finally {
+        dbs.values().forEach(db -> db.states.close());
         disks.forEach(SmallDisk::close);
         // A data directory that was a mount point was emptied but could not be removed.
         for (Path home : List.of(primary.home(), replica.home(), dir)) {

@@ -307,8 +307,8 @@ public final class PowerCut {
       for (int i = 0; i < writers.size(); i++) {
         writers.get(i).awaitEnd(LIMIT);
         Ledger.Notes notes = writers.get(i).notes();
-        for (String error : notes.errors()) {
-          if (!error.contains("locked")) {
+        for (Ledger.Failure error : notes.errors()) {
+          if (!error.message().contains("locked")) {
             throw new AssertionError("while recording, " + writers.get(i) + ": " + error);
           }
         }

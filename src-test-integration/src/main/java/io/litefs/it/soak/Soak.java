@@ -101,6 +101,7 @@ public final class Soak {
           number++;
         }
         life.checkStopped();
+        out.println(life.statesSeen() + " states of databases looked at, one by one");
       } catch (Throwable e) {
         rounds++;
         failures.add(fail(number, life, e));

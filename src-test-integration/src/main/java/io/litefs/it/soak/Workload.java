@@ -23,7 +23,8 @@ import java.util.Random;
  *   B n            about to begin
  *   A n micros     COMMIT returned success (microseconds since the epoch)
  *   R n            ROLLBACK returned success
- *   E n message    the transaction failed (n = 0: a statement outside of transactions)
+ *   E n micros message
+ *                  the transaction failed (n = 0: a statement outside of transactions)
  *   V row          a violation
  * </pre>
  *
@@ -59,7 +60,7 @@ final class Workload {
           "SELECT writer || ':' || n FROM tx ORDER BY writer, n");
 
   /** Each is one statement, hence one snapshot; its rows are violations. */
-  private static final List<String> SNAPSHOT_CHECKS =
+  static final List<String> SNAPSHOT_CHECKS =
       List.of(
           "SELECT 'total says ' || n || ' and tx has ' || (SELECT count(*) FROM tx) FROM total WHERE n <> (SELECT count(*) FROM tx)",
           "SELECT 'the bank has ' || sum(v) FROM bank HAVING sum(v) <> 5000",

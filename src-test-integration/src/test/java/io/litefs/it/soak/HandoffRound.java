@@ -256,7 +256,7 @@ final class HandoffRound {
       Ledger.Notes notes = writer.notes();
       life.dbs.get(writer.db()).ledger().add(notes);
       acknowledged += notes.acknowledged().size();
-      for (String error : notes.errors()) {
+      for (Ledger.Failure error : notes.errors()) {
         if (!Round.allowed(error, true)) {
           wrong.add(writer + ": " + error);
         }
@@ -275,7 +275,7 @@ final class HandoffRound {
     }
   }
 
-  private static String last(List<String> errors) {
+  private static Ledger.Failure last(List<Ledger.Failure> errors) {
     return errors.get(errors.size() - 1);
   }
 
