@@ -22,6 +22,11 @@ import org.slf4j.LoggerFactory;
  * through it, and before each one of a database whose header does not ask for a WAL it is looked
  * whether anybody still has it open. If not, the WAL goes.
  *
+ * <p>Connections without a WAL see by the change counter that the database has changed. An
+ * application with {@code locking_mode=EXCLUSIVE} on the primary does not count its transactions,
+ * since nobody reads there. So such a transaction goes through a WAL: connections find it with
+ * their next transaction. It stays until there is a transaction that they would notice without.
+ *
  * <p>Used by one thread at a time; see {@link ReplicaDatabase}.
  */
 final class Applier {
@@ -102,11 +107,19 @@ final class Applier {
       applyFirst(transaction);
       return true;
     }
-    if (!database.isWal() && throughWal.leave()) {
+    // Who left the WAL must not take what he has in his page cache for what is there.
+    boolean noticed =
+        database.isWal()
+            || database.isHalfApplied()
+            || transaction.isNoticedAfter(FileVersion.of(database.file(FileKind.DATABASE)));
+    if (!database.isWal() && noticed && throughWal.leave()) {
       return throughFile.apply(transaction, Duration.ZERO);
     }
+    if (!noticed && way() == throughFile && !throughWal.begin(patience)) {
+      return false;
+    }
     boolean done = way().apply(transaction, patience);
-    if (done && !database.isWal() && throughWal.leave()) {
+    if (done && !database.isWal() && noticed && throughWal.leave()) {
       locks.releaseExclusive(false); // The transaction has just taken it out of WAL mode.
     }
     return done;

@@ -42,6 +42,9 @@ final class ReceivedTransaction {
   /** Whether its page 1 says write-ahead log; null if it has no page 1. */
   private final Boolean saysWal;
 
+  /** Of its page 1; null if it has none. */
+  private final FileVersion version;
+
   /** Null if they are too many. */
   private final List<Page> pages;
 
@@ -51,9 +54,11 @@ final class ReceivedTransaction {
       LtxTrailer trailer,
       PageTable checksums,
       List<Page> pages,
-      Boolean saysWal) {
+      Boolean saysWal,
+      FileVersion version) {
     this.file = file;
     this.saysWal = saysWal;
+    this.version = version;
     this.checksums = checksums;
     this.header = header;
     this.trailer = trailer;
@@ -107,11 +112,13 @@ final class ReceivedTransaction {
       LtxDecoder decoder, Path file, ByteBuffer buffer, PageTable checksums) throws IOException {
     int pageSize = decoder.header().pageSize();
     Boolean saysWal = null;
+    FileVersion version = null;
     List<Page> kept = new ArrayList<>();
     for (long pgno; (pgno = decoder.next(buffer)) != 0; ) {
       checksums.put(pgno, decoder.pageChecksum());
       if (pgno == 1) {
         saysWal = buffer.get(READ_VERSION) == WAL_VERSION;
+        version = FileVersion.of(buffer);
       }
       if (kept != null && (long) (kept.size() + 1) * pageSize > MAX_KEPT_BYTES) {
         kept = null;
@@ -121,7 +128,15 @@ final class ReceivedTransaction {
       }
     }
     return new ReceivedTransaction(
-        file, decoder.header(), decoder.trailer(), checksums, kept, saysWal);
+        file, decoder.header(), decoder.trailer(), checksums, kept, saysWal, version);
+  }
+
+  /**
+   * Whether a connection that has {@code before} in its page cache, and no WAL, notices this
+   * transaction. With {@code locking_mode=EXCLUSIVE} SQLite counts only a connection's first one.
+   */
+  boolean isNoticedAfter(FileVersion before) {
+    return version != null && !version.equals(before);
   }
 
   /** Whether the database says write-ahead log after it, if it does {@code before}. */
@@ -145,7 +160,7 @@ final class ReceivedTransaction {
 
   /** The same transaction under the name that the log gave it. */
   ReceivedTransaction at(Path path) {
-    return new ReceivedTransaction(path, header, trailer, checksums, pages, saysWal);
+    return new ReceivedTransaction(path, header, trailer, checksums, pages, saysWal, version);
   }
 
   /** Gives out every page, ascending, in a direct buffer that is the consumer's for that call. */

@@ -71,6 +71,23 @@ final class WalApplier implements TransactionApplier {
   }
 
   /**
+   * Makes a WAL for a database that has none, and whose header does not ask for one. Who is reading
+   * without a WAL looks at the database file alone, so nobody may be.
+   *
+   * @return false if applications stood in the way for as long as {@code patience}
+   */
+  boolean begin(Duration patience) throws IOException {
+    if (!locks.acquireExclusive(false, patience)) {
+      return false;
+    }
+    try {
+      return takeOver(patience);
+    } finally {
+      locks.leaveAlone();
+    }
+  }
+
+  /**
    * Whether a reader that comes while the WAL's locks are held can begin: without a valid index it
    * would have to recover that, which needs them. Then the WAL need not be taken over at once.
    */

@@ -146,4 +146,36 @@ class OpenReaderTest {
     }
     NODES.cluster().assertIdentical(db);
   }
+
+  /** SQLite counts only the first transaction of such a connection: where it is, nobody reads. */
+  @ParameterizedTest
+  @EnumSource(JournalMode.class)
+  void whatAConnectionWithExclusiveLockingWritesReachesOpenReaders(JournalMode mode) {
+    String db = "exclusive-" + mode;
+    String count = "SELECT count(*) FROM t";
+    try (Session writer = Driver.SHELL.open(NODES.primary().db(db))) {
+      writer.runAll(
+          "PRAGMA locking_mode = EXCLUSIVE", mode.pragma(), Sql.CREATE, Sql.insert(50, 200));
+      NODES.cluster().sync(db);
+      try (Session reader = Driver.SHELL.open(NODES.replica().db(db));
+          Session idle = Driver.JDBC.open(NODES.replica().db(db))) {
+        assertThat(reader.value(count)).isEqualTo("50");
+        assertThat(idle.value(count)).isEqualTo("50");
+        for (int i = 1; i <= 10; i++) {
+          writer.run("INSERT INTO t(a, b) VALUES (" + i + ", randomblob(3000))");
+          NODES.cluster().sync(db);
+          assertThat(reader.value(count)).isEqualTo(String.valueOf(50 + i));
+        }
+        assertThat(idle.value(count)).isEqualTo("60");
+        assertThat(idle.value("PRAGMA integrity_check")).isEqualTo("ok");
+      }
+    }
+    try (Session writer = Driver.SHELL.open(NODES.primary().db(db))) {
+      writer.run("INSERT INTO t(a) VALUES (1000)");
+    }
+    NODES.cluster().assertIdentical(db);
+    if (mode != JournalMode.WAL) {
+      assertThat(NODES.replica().db(db + "-wal")).doesNotExist();
+    }
+  }
 }
