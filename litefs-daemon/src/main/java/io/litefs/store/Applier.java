@@ -164,8 +164,14 @@ final class Applier {
     }
   }
 
-  private TransactionApplier way() {
-    return database.isWal() || database.file(FileKind.WAL) != null ? throughWal : throughFile;
+  private TransactionApplier way() throws ErrnoException {
+    return database.isWal() || hasWal() ? throughWal : throughFile;
+  }
+
+  /** An empty one, as a full disk can leave behind, is none: who comes does not look into it. */
+  private boolean hasWal() throws ErrnoException {
+    BackingFile file = database.file(FileKind.WAL);
+    return file != null && file.size() > 0;
   }
 
   /** Open files stay usable for their holders, as on any filesystem, so no lock is needed. */
@@ -327,7 +333,7 @@ final class Applier {
     }
   }
 
-  private boolean needsReadersGone(ReceivedTransaction transaction) {
+  private boolean needsReadersGone(ReceivedTransaction transaction) throws ErrnoException {
     return way() == throughFile || transaction.header().pageSize() != database.pageSize();
   }
 

@@ -106,13 +106,11 @@ public final class RollbackJournal {
    *     journal from which it could be rolled back
    */
   private void requireUpToDate(ByteBuffer from, long offset) throws ErrnoException {
-    boolean old =
-        capture.isPageOne(from, offset)
-            ? !isInDatabase(from)
-            : !capture.isActive()
-                && database.wal().capture().hasTransactions()
-                && !JournalCapture.isErasure(from);
-    if (old) {
+    boolean withoutWal =
+        !capture.isActive()
+            && database.wal().capture().hasTransactions()
+            && !JournalCapture.isErasure(from);
+    if (withoutWal || (capture.isPageOne(from, offset) && !isInDatabase(from))) {
       String message =
           database.name()
               + ": refused a transaction of a connection that did not see the last ones, as happens in SQLite"
