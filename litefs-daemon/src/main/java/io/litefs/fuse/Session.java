@@ -188,7 +188,9 @@ final class Session {
 
   /** 0 or a negative errno. Waits for requests on names that are under way. */
   int invalidateEntry(String name, long nameBytes) {
-    forgetVanished(name);
+    if (nodes.id(name) != NodeTable.NONE) {
+      forgetVanished(name);
+    }
     int result = epoch.increment();
     if (result == -Errno.EINVAL) {
       return fuse.fuse_lowlevel_notify_inval_entry(channel, NodeTable.ROOT, name, nameBytes);
@@ -282,7 +284,7 @@ final class Session {
     Lock lock = namespace.writeLock();
     lock.lock();
     try {
-      // Only here: the answer to a LOOKUP that was on its way says which node the name has.
+      // Perhaps the kernel has forgotten it meanwhile, and libfuse with it.
       if (nodes.id(name) != NodeTable.NONE) {
         NodeForgetter.forget(fuse, session, tap.address(), name);
       }
