@@ -180,6 +180,8 @@ final class Operations extends FuseStubFS {
   private int create(String path, long mode, Pointer fi) throws ErrnoException {
     String name = name(path);
     OpenRequest request = request(fi.getInt(FI_FLAGS));
+    RequestThread thread = RequestThread.current();
+    thread.name = name;
     OpenFile file = fs.create(name, (int) mode & PERMISSIONS, request);
     HandleTable.Handle handle = new HandleTable.Handle(file, name, NodeTable.NONE);
     try {
@@ -191,8 +193,6 @@ final class Operations extends FuseStubFS {
       file.release();
       throw e;
     }
-    RequestThread thread = RequestThread.current();
-    thread.name = name;
     thread.created = handle;
     register(handle, fi);
     return 0;

@@ -38,9 +38,10 @@ final class RequestThread extends Thread {
   private long transferEnd;
 
   /**
-   * The name that the current LOOKUP or CREATE is about; set by the callback, for {@link ReplyTap}.
+   * The name that the current LOOKUP or CREATE is about; set by the callback before it looks for
+   * the file. {@link ReplyTap} takes note of it, {@link Session#invalidateEntry} looks for it.
    */
-  String name;
+  volatile String name;
 
   /** The handle that the current CREATE has made; set by the callback, for {@link ReplyTap}. */
   HandleTable.Handle created;

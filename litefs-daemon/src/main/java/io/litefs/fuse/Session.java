@@ -188,7 +188,8 @@ final class Session {
 
   /** 0 or a negative errno. Waits for requests on names that are under way. */
   int invalidateEntry(String name, long nameBytes) {
-    if (nodes.id(name) != NodeTable.NONE) {
+    // In this order: what has been answered in between is known by its node.
+    if (isBeingAnswered(name) || nodes.id(name) != NodeTable.NONE) {
       forgetVanished(name);
     }
     int result = epoch.increment();
@@ -278,6 +279,16 @@ final class Session {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Whether another thread may be about to tell the kernel of a file that has or had this name. */
+  private boolean isBeingAnswered(String name) {
+    for (RequestThread thread : threads) {
+      if (thread != Thread.currentThread() && name.equals(thread.name)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private void forgetVanished(String name) {

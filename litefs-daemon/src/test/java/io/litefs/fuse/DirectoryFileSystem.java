@@ -17,7 +17,8 @@ import java.util.stream.Stream;
 /**
  * Passes everything on to a directory. Names decide on special behaviour: {@code direct*} and
  * {@code *-journal} are not cached, {@code explode*} throws when it is read, {@code slow*} waits
- * for {@link #slowMayGo} in fsync, {@code stuck*} in read, {@code unborn*} in create.
+ * for {@link #slowMayGo} in fsync, {@code stuck*} in read, {@code unborn*} in create, {@code
+ * newborn*} there too once they are made.
  */
 final class DirectoryFileSystem implements FileSystem {
 
@@ -47,8 +48,11 @@ final class DirectoryFileSystem implements FileSystem {
       awaitGo(name);
     }
     Path path = directory.resolve(name);
-    return new Handle(
-        path, PosixFile.open(path, PosixFile.O_RDWR | PosixFile.O_CREAT | exclusive, mode));
+    PosixFile file = PosixFile.open(path, PosixFile.O_RDWR | PosixFile.O_CREAT | exclusive, mode);
+    if (name.startsWith("newborn")) {
+      awaitGo(name);
+    }
+    return new Handle(path, file);
   }
 
   @Override

@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -147,6 +148,39 @@ class MountCacheTest extends MountFixture {
     }
   }
 
+  /** As an application makes an index while the database is dropped and another one comes. */
+  @Test
+  void aFileThatReplacesOneThatVanishedWhileItWasMadeIsANewFile() throws Exception {
+    MountedDaemon.Control daemon = mount();
+    FutureTask<FileChannel> making =
+        new FutureTask<>(
+            () ->
+                open(
+                    "newborn",
+                    StandardOpenOption.READ,
+                    StandardOpenOption.WRITE,
+                    StandardOpenOption.CREATE));
+    Thread maker = new Thread(making);
+    maker.setDaemon(true);
+    maker.start();
+    Await.until("it is being made", SOON, () -> daemon.askNumber("slow-waiting") == 1);
+    daemon.ask("delete newborn");
+    daemon.ask("entry-later newborn");
+    Await.until(
+        "it waits, or has nothing to wait for",
+        SOON,
+        () -> List.of("WAITING", "TERMINATED").contains(daemon.ask("entry-state")));
+    daemon.ask("slow-go");
+    try (FileChannel old = making.get()) {
+      Await.until("it is told", SOON, () -> daemon.ask("entry-state").equals("TERMINATED"));
+      daemon.ask("write newborn 0 2 4096");
+      daemon.ask("entry newborn");
+
+      assertThat(Files.readAllBytes(file("newborn"))).hasSize(4096).containsOnly(2);
+      assertThat(read(old, 0, 4096).length).as("bytes of the old file").isZero();
+    }
+  }
+
   /** After a new epoch the kernel forgets each name when it meets it next. */
   @Test
   void namesVanishWhileTheKernelForgetsThem() throws Exception {
@@ -204,11 +238,15 @@ class MountCacheTest extends MountFixture {
   void anEntryInvalidatedForNothingKeepsItsInode() throws Exception {
     given("db", 1, 4096);
     MountedDaemon.Control daemon = mount();
-    Object inode = Files.getAttribute(file("db"), "unix:ino");
-    daemon.ask("entry db");
-    assertThat(Files.getAttribute(file("db"), "unix:ino"))
-        .as("another inode would not share its locks")
-        .isEqualTo(inode);
+    try (FileChannel opened =
+        open("db")) { // else the kernel may have forgotten the inode meanwhile
+      Object inode = Files.getAttribute(file("db"), "unix:ino");
+      daemon.ask("entry db");
+      assertThat(Files.getAttribute(file("db"), "unix:ino"))
+          .as("another inode would not share its locks")
+          .isEqualTo(inode);
+      assertThat(opened.size()).isEqualTo(4096);
+    }
   }
 
   @Test

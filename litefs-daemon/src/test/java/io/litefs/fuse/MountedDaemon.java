@@ -32,6 +32,7 @@ public final class MountedDaemon {
   private final DirectoryFileSystem fs;
   private final Map<String, KeeperFile> opened = new HashMap<>();
   private Mount mount;
+  private Thread entering;
 
   private MountedDaemon(Path mountPoint, Path data, Keepers keepers) {
     this.mountPoint = mountPoint;
@@ -89,6 +90,11 @@ public final class MountedDaemon {
       case "entry":
         cache.invalidateEntry(words[1]);
         return "ok";
+      case "entry-later":
+        entering = background(() -> cache.invalidateEntry(words[1]));
+        return "ok";
+      case "entry-state": // of that
+        return entering.getState().toString();
       case "truncate": // name size
         try (PosixFile file = PosixFile.open(data.resolve(words[1]), PosixFile.O_RDWR, 0)) {
           file.truncate(Long.parseLong(words[2]));
@@ -203,7 +209,7 @@ public final class MountedDaemon {
     void run() throws IOException;
   }
 
-  private static void background(Endless work) {
+  private static Thread background(Endless work) {
     Thread thread =
         new Thread(
             () -> {
@@ -215,6 +221,7 @@ public final class MountedDaemon {
             });
     thread.setDaemon(true);
     thread.start();
+    return thread;
   }
 
   /** The test's end of such a process. */
