@@ -25,8 +25,14 @@ record FileVersion(long changeAndSize, long freePages) {
 
   /** Of a database file, whatever its WAL has; zeros if it is too short. */
   static FileVersion of(BackingFile database) throws ErrnoException {
-    ByteBuffer in = ByteBuffer.allocateDirect(OFFSET + BYTES);
-    database.file().preadMost(in, 0);
-    return of(in);
+    ByteBuffer in = DirectBuffers.take(OFFSET + BYTES);
+    try {
+      if (database.file().preadMost(in, 0) < OFFSET + BYTES) {
+        return new FileVersion(0, 0);
+      }
+      return of(in);
+    } finally {
+      DirectBuffers.give(in);
+    }
   }
 }

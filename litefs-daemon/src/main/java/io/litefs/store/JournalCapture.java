@@ -1,5 +1,6 @@
 package io.litefs.store;
 
+import io.litefs.ltx.PageSize;
 import io.litefs.posix.ErrnoException;
 import java.nio.ByteBuffer;
 
@@ -46,7 +47,7 @@ final class JournalCapture {
   /** The page size that the journal records, 0 if it is not a valid one. */
   int pageSize() {
     int size = header.getInt(PAGE_SIZE_OFFSET);
-    return io.litefs.ltx.PageSize.isValid(size) ? size : 0;
+    return PageSize.isValid(size) ? size : 0;
   }
 
   PageTable dirty() {
@@ -82,7 +83,7 @@ final class JournalCapture {
    * transaction puts into its journal. SQLite writes a page's number first, by itself.
    */
   boolean isPageOne(ByteBuffer from, long offset) {
-    return offset == pageOneOffset && io.litefs.ltx.PageSize.isValid(from.remaining());
+    return offset == pageOneOffset && PageSize.isValid(from.remaining());
   }
 
   void written(ByteBuffer from, long offset) {

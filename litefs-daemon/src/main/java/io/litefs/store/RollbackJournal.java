@@ -126,9 +126,13 @@ public final class RollbackJournal {
     if (file == null) {
       return true;
     }
-    ByteBuffer present = ByteBuffer.allocateDirect(page.remaining());
-    file.file().preadMost(present, 0);
-    return present.flip().equals(page) || !DatabaseHeader.isPlain(present);
+    ByteBuffer present = DirectBuffers.take(page.remaining());
+    try {
+      file.file().preadMost(present, 0);
+      return present.flip().equals(page) || !DatabaseHeader.isPlain(present);
+    } finally {
+      DirectBuffers.give(present);
+    }
   }
 
   public void truncate(BackingFile file, long size) throws ErrnoException {

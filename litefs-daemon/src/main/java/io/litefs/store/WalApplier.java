@@ -83,7 +83,11 @@ final class WalApplier implements TransactionApplier {
     try {
       return takeOver(patience);
     } finally {
-      locks.leaveAlone();
+      if (locks.isGuarded()) {
+        locks.leaveAlone();
+      } else {
+        locks.releaseExclusive(false);
+      }
     }
   }
 
