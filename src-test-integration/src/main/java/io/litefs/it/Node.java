@@ -5,8 +5,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
-import java.net.BindException;
-import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,7 +13,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
@@ -42,7 +39,7 @@ public final class Node implements AutoCloseable {
   private Node(Path home, NodeConfig config) {
     this.home = home;
     this.config = config;
-    this.port = freePort();
+    this.port = Ports.free();
     this.http = new Http(config.host, port);
   }
 
@@ -64,23 +61,6 @@ public final class Node implements AutoCloseable {
     } catch (Throwable e) {
       node.close();
       throw e;
-    }
-  }
-
-  /**
-   * A port that nobody uses, and that no outgoing connection is given while a node is down: Linux
-   * gives them ports from 32768 on.
-   */
-  public static int freePort() {
-    while (true) {
-      int port = ThreadLocalRandom.current().nextInt(22_000, 32_000);
-      try (ServerSocket socket = new ServerSocket(port)) {
-        return socket.getLocalPort();
-      } catch (BindException e) {
-        // Somebody has it.
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
     }
   }
 

@@ -48,8 +48,8 @@ public final class NotesCluster implements AutoCloseable {
         NodeConfig config = configOf.apply(cluster.nodes.stream().findFirst());
         Node node = Node.create("notes", config);
         cluster.nodes.add(node);
-        int proxy = Node.freePort();
-        int app = Node.freePort();
+        int proxy = Ports.free();
+        int app = Ports.free();
         cluster.proxyPorts.add(proxy);
         config
             .set("proxy", "addr", "\"127.0.0.1:" + proxy + '"')

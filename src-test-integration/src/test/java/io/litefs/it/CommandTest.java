@@ -67,7 +67,7 @@ class CommandTest {
             "-name",
             "a.db",
             "-url",
-            "http://127.0.0.1:" + Node.freePort(),
+            "http://127.0.0.1:" + Ports.free(),
             out.toString()),
         "127.0.0.1");
 

@@ -224,7 +224,7 @@ class JoiningTest {
 
   @Test
   void anAdvertiseUrlThatLeadsNowhereIsNamedOnTheReplica() {
-    int nowhere = Node.freePort();
+    int nowhere = Ports.free();
     Node first =
         node(ElectedCluster.config(consul, key, "first")
                 .set("lease", "advertise-url", "http://127.0.0.1:" + nowhere))

@@ -85,8 +85,8 @@ class LifecycleTest {
   void aPrimaryThatStartsSaysWhereItsProxyIsFromItsFirstAnswerOn() {
     NodeConfig config =
         NodeConfig.primary()
-            .set("proxy", "addr", "\"127.0.0.1:" + Node.freePort() + '"')
-            .set("proxy", "target", "\"127.0.0.1:" + Node.freePort() + '"')
+            .set("proxy", "addr", "\"127.0.0.1:" + Ports.free() + '"')
+            .set("proxy", "target", "\"127.0.0.1:" + Ports.free() + '"')
             .set("proxy", "db", "a.db");
     config.around = slowly("bind", Duration.ofSeconds(1));
     try (Node node = Node.create("first-answer", config).launch()) {

@@ -89,7 +89,7 @@ class OperatorCommandsTest {
         .contains("/dev/fuse", "is used by a running litefs", "answers", "clock", "sqlite3");
 
     Path config = dir.resolve("litefs.yml");
-    int port = Node.freePort();
+    int port = Ports.free();
     Files.writeString(
         config,
         """

@@ -262,8 +262,7 @@ class StatusTest {
       assertThat(database(JSON.readTree(json.output()), "shown.db").path("txID").asText())
           .isEqualTo(txid);
     }
-    Commands.Result none =
-        Node.litefs(LIMIT, "status", "-url", "http://127.0.0.1:" + Node.freePort());
+    Commands.Result none = Node.litefs(LIMIT, "status", "-url", "http://127.0.0.1:" + Ports.free());
     assertThat(none.exitCode()).isEqualTo(1);
     assertThat(none.output().strip()).doesNotContain("\n").contains("is 'litefs mount' running");
   }

@@ -98,7 +98,7 @@ class VirtualFilesTest {
 
   @Test
   void aReplicaThatNeverSynchronizedLagsWithoutLimit() throws Exception {
-    try (Node lonely = Node.started("lonely", NodeConfig.replicaOf(Node.freePort()))) {
+    try (Node lonely = Node.started("lonely", NodeConfig.replicaOf(Ports.free()))) {
       assertThat(Files.readString(lonely.db(".lag"))).isEqualTo("+2147483647\n");
       assertThat(lonely.db(".primary")).doesNotExist();
     }

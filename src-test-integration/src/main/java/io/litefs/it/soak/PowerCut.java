@@ -4,6 +4,7 @@ import io.litefs.it.Commands;
 import io.litefs.it.DatabaseImage;
 import io.litefs.it.Node;
 import io.litefs.it.NodeConfig;
+import io.litefs.it.Ports;
 import io.litefs.it.Position;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -518,7 +519,7 @@ public final class PowerCut {
   // ------------------------------------------------------------ checking
 
   private void check(List<State> batch, Path recordedData, boolean primary) {
-    NodeConfig config = primary ? NodeConfig.primary() : NodeConfig.replicaOf(Node.freePort());
+    NodeConfig config = primary ? NodeConfig.primary() : NodeConfig.replicaOf(Ports.free());
     Node node = Node.create("power-cut-check", config);
     // Now and then a state is what a kill could have left, to which more may be believed.
     boolean reboot = OtherBoot.possible() && random.nextInt(4) > 0;
