@@ -17,7 +17,8 @@ import org.slf4j.LoggerFactory;
  * way (the kernel locks a page while it is read or written), so the caller must not hold a lock
  * that a handler's read or write needs. {@link #invalidateEntry} waits likewise for every LOOKUP,
  * CREATE, UNLINK and RENAME, on kernels before 6.16 always and in the kernel (see docs/fuse.md,
- * what a killed daemon leaves), on later ones only for a name whose file is gone, and in Java.
+ * what a killed daemon leaves), on later ones only for a name that the kernel knows or is being
+ * told of, and in Java.
  *
  * <p>A daemon that is killed while the kernel makes a store wait for a page that the daemon itself
  * was to serve does not end by itself, since the store holds {@code /dev/fuse} open. So {@link

@@ -186,7 +186,10 @@ final class Session {
     return fuse.fuse_lowlevel_notify_inval_inode(channel, node, offset, length);
   }
 
-  /** 0 or a negative errno. Waits for requests on names that are under way. */
+  /**
+   * 0 or a negative errno. Waits for requests on names that are under way, if the kernel knows this
+   * one or is being told of it.
+   */
   int invalidateEntry(String name, long nameBytes) {
     // In this order: what has been answered in between is known by its node.
     if (isBeingAnswered(name) || nodes.id(name) != NodeTable.NONE) {

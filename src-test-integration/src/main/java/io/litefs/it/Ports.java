@@ -72,7 +72,11 @@ public final class Ports {
   }
 
   private static FileChannel open() {
-    Path file = Path.of(System.getProperty("java.io.tmpdir"), "litefs-it-ports");
+    // One for each user: in /tmp not even root may write to another's (fs.protected_regular).
+    Path file =
+        Path.of(
+            System.getProperty("java.io.tmpdir"),
+            "litefs-it-ports-" + System.getProperty("user.name"));
     try {
       return FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
     } catch (IOException e) {
